@@ -1,0 +1,3 @@
+module plugprof.example/samples
+
+go 1.19
