@@ -30,7 +30,8 @@ plugin="$flags -fPIC -shared -fvisibility=hidden -pthread"
 
 	$CC -std=gnu11 $plugin -o "$out/plugin_codec.so" \
 		"$src/plugin_codec.c" "$src/plugin_codec_hidden.c"
-	$CC -std=gnu11 $plugin -fomit-frame-pointer -o "$out/plugin_nofp.so" "$src/plugin_nofp.c"
+	$CC -std=gnu11 $plugin -fomit-frame-pointer \
+		-o "$out/plugin_nofp.so" "$src/plugin_nofp.c"
 	$CC -std=gnu11 $plugin -o "$out/plugin_heap.so" "$src/plugin_heap.c"
 	$CC -std=gnu11 $plugin -Wl,-soname,libchain_dep.so \
 		-o "$out/deps/libchain_dep.so" "$src/chain_dep.c"

@@ -6,7 +6,7 @@
  *       > acme::shapes::polygon<6>::area(unsigned long) const		1
  *       > ...::{lambda(unsigned long)#1}::operator()(unsigned long) const	1
  *       > acme::shapes::(anonymous namespace)::perimeter(unsigned long)	1
- *       > acme::shapes::parse > acme::shapes::parse_point > parse_number	1, then it throws
+ *       > acme::shapes::parse > parse_point > parse_number	1, then it throws
  */
 #include <memory>
 #include <stdexcept>
@@ -68,7 +68,8 @@ KEPT static uint64_t parse(uint64_t value)
 	return parse_point(to_be_destroyed.back()) + 1;
 }
 
-template <typename Function> KEPT static uint64_t apply(const Function &function, uint64_t value)
+template <typename Function>
+KEPT static uint64_t apply(const Function &function, uint64_t value)
 {
 	return function(value) + 1;
 }
