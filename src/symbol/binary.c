@@ -1,0 +1,330 @@
+#define _GNU_SOURCE
+#include "symbol/binary.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <gelf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+
+#include "base/file.h"
+#include "base/vec.h"
+#include "base/xalloc.h"
+
+#define PAGE_SIZE 4096u /* x86-64's; the unit of mmap, whatever p_align says */
+
+struct segment { /* a PT_LOAD */
+	uint64_t vaddr;
+	uint64_t memory_size;
+	uint64_t offset;
+	uint64_t file_size;
+	bool executable;
+};
+
+struct binary {
+	char *path;
+	struct file_bytes file; /* empty when opened from memory */
+	void *copy; /* of the memory it was opened from */
+	struct bytes image;
+	Elf *elf;
+	struct build_id build_id;
+	VEC(struct segment) segments;
+	uint64_t eh_frame_header; /* vaddr; 0: none */
+};
+
+static uint64_t page_down(uint64_t address)
+{
+	return address & ~(uint64_t)(PAGE_SIZE - 1);
+}
+
+static uint64_t page_up(uint64_t address)
+{
+	return page_down(address + PAGE_SIZE - 1);
+}
+
+static bool bytes_of_image(
+	const struct binary *b, uint64_t offset, uint64_t size, struct bytes *bytes)
+{
+	const size_t image_size = (size_t)(b->image.end - b->image.at);
+
+	if (offset > image_size || size > image_size - offset)
+		return false;
+	*bytes = bytes_over(b->image.at + offset, size);
+	return true;
+}
+
+static void read_notes(struct binary *b, uint64_t offset, uint64_t size, uint64_t align)
+{
+	struct bytes notes;
+
+	if (b->build_id.size == 0 && bytes_of_image(b, offset, size, &notes))
+		build_id_from_notes(notes.at, size, align, &b->build_id, NULL);
+}
+
+static void add_segment(struct binary *b, const GElf_Phdr *header)
+{
+	/* Sums with these cannot overflow: no user address is that high. */
+	const uint64_t limit = UINT64_C(1) << 56;
+
+	if (header->p_vaddr >= limit || header->p_memsz >= limit || header->p_offset >= limit ||
+		header->p_filesz > header->p_memsz)
+		return;
+	*VEC_PUSH(&b->segments) = (struct segment){ .vaddr = header->p_vaddr,
+		.memory_size = header->p_memsz,
+		.offset = header->p_offset,
+		.file_size = header->p_filesz,
+		.executable = header->p_flags & PF_X };
+}
+
+static int read_program_headers(struct binary *b)
+{
+	GElf_Phdr header;
+	size_t count;
+
+	if (elf_getphdrnum(b->elf, &count) < 0 || count > PN_XNUM)
+		return -ENOEXEC;
+	for (size_t i = 0; i < count; i++) {
+		if (!gelf_getphdr(b->elf, (int)i, &header))
+			return -ENOEXEC;
+		if (header.p_type == PT_LOAD)
+			add_segment(b, &header);
+		else if (header.p_type == PT_NOTE)
+			read_notes(b, header.p_offset, header.p_filesz, header.p_align);
+		else if (header.p_type == PT_GNU_EH_FRAME)
+			b->eh_frame_header = header.p_vaddr;
+	}
+	return 0;
+}
+
+/* In a debug file the program headers point nowhere, but the note's section is kept. */
+static void read_note_sections(struct binary *b)
+{
+	Elf_Scn *section = NULL;
+	GElf_Shdr header;
+
+	while (b->build_id.size == 0 && (section = elf_nextscn(b->elf, section)) != NULL)
+		if (gelf_getshdr(section, &header) && header.sh_type == SHT_NOTE)
+			read_notes(b, header.sh_offset, header.sh_size, header.sh_addralign);
+}
+
+static int read_headers(struct binary *b, void *image, size_t size)
+{
+	GElf_Ehdr header;
+	int r;
+
+	b->image = bytes_over(image, size);
+	if (elf_version(EV_CURRENT) == EV_NONE)
+		return -ENOEXEC;
+	b->elf = elf_memory(image, size);
+	if (!b->elf || elf_kind(b->elf) != ELF_K_ELF || !gelf_getehdr(b->elf, &header))
+		return -ENOEXEC;
+	if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB ||
+		header.e_machine != EM_X86_64 ||
+		(header.e_type != ET_DYN && header.e_type != ET_EXEC))
+		return -ENOEXEC;
+	r = read_program_headers(b);
+	if (r == 0)
+		read_note_sections(b);
+	return r;
+}
+
+int binary_open_memory(const void *image, size_t size, const char *path, struct binary **ret)
+{
+	struct binary *b = xcalloc(1, sizeof(*b));
+	int r;
+
+	b->path = xstrdup(path);
+	b->copy = xmalloc(size);
+	memcpy(b->copy, image, size);
+	r = read_headers(b, b->copy, size);
+	if (r == 0)
+		*ret = b;
+	else
+		binary_close(b);
+	return r;
+}
+
+int binary_open(const char *path, struct binary **ret)
+{
+	struct binary *b = xcalloc(1, sizeof(*b));
+	int r = file_map(path, &b->file);
+
+	if (r == -ENODATA || r == -EISDIR || r == -EINVAL)
+		r = -ENOEXEC;
+	b->path = xstrdup(path);
+	/* libelf writes to its image when it decompresses a section; the mapping is private. */
+	if (r == 0 && mprotect(b->file.mapping, b->file.size, PROT_READ | PROT_WRITE) < 0)
+		r = -errno;
+	if (r == 0)
+		r = read_headers(b, b->file.mapping, b->file.size);
+	if (r == 0)
+		*ret = b;
+	else
+		binary_close(b);
+	return r;
+}
+
+int binary_open_vdso(struct binary **ret)
+{
+	const Elf64_Ehdr *header = (const void *)getauxval(AT_SYSINFO_EHDR);
+
+	if (!header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
+		return -ENOENT;
+	/* The kernel's own file: its section headers come last. */
+	return binary_open_memory(header,
+		header->e_shoff + (size_t)header->e_shnum * header->e_shentsize, "[vdso]", ret);
+}
+
+void binary_close(struct binary *b)
+{
+	if (!b)
+		return;
+	elf_end(b->elf);
+	file_unmap(&b->file);
+	free(b->copy);
+	VEC_FREE(&b->segments);
+	free(b->path);
+	free(b);
+}
+
+const char *binary_path(const struct binary *b)
+{
+	return b->path;
+}
+
+const struct build_id *binary_build_id(const struct binary *b)
+{
+	return &b->build_id;
+}
+
+Elf *binary_elf(const struct binary *b)
+{
+	return b->elf;
+}
+
+struct bytes binary_image(const struct binary *b)
+{
+	return b->image;
+}
+
+bool binary_find_section(
+	const struct binary *b, const char *name, struct binary_section *section)
+{
+	Elf_Scn *scn = NULL;
+	GElf_Shdr header;
+	size_t names;
+
+	if (elf_getshdrstrndx(b->elf, &names) < 0)
+		return false;
+	while ((scn = elf_nextscn(b->elf, scn)) != NULL) {
+		const char *its_name;
+		struct bytes bytes = bytes_over(b->image.at, 0);
+
+		if (!gelf_getshdr(scn, &header))
+			continue;
+		its_name = elf_strptr(b->elf, names, header.sh_name);
+		if (!its_name || strcmp(its_name, name) != 0)
+			continue;
+		if (header.sh_type != SHT_NOBITS &&
+			!bytes_of_image(b, header.sh_offset, header.sh_size, &bytes))
+			return false;
+		*section = (struct binary_section){
+			.bytes = bytes, .vaddr = header.sh_addr, .entry_size = header.sh_entsize };
+		return true;
+	}
+	return false;
+}
+
+bool binary_bytes_at(const struct binary *b, uint64_t vaddr, struct bytes *bytes)
+{
+	for (size_t i = 0; i < b->segments.count; i++) {
+		const struct segment *s = &b->segments.items[i];
+
+		if (vaddr >= s->vaddr && vaddr - s->vaddr < s->file_size)
+			return bytes_of_image(b, s->offset + (vaddr - s->vaddr),
+				s->file_size - (vaddr - s->vaddr), bytes);
+	}
+	return false;
+}
+
+bool binary_find_eh_frame_header(const struct binary *b, struct bytes *bytes, uint64_t *vaddr)
+{
+	if (b->eh_frame_header == 0 || !binary_bytes_at(b, b->eh_frame_header, bytes))
+		return false;
+	*vaddr = b->eh_frame_header;
+	return true;
+}
+
+uint64_t binary_code_end(const struct binary *b, uint64_t vaddr)
+{
+	for (size_t i = 0; i < b->segments.count; i++) {
+		const struct segment *s = &b->segments.items[i];
+
+		if (s->executable && vaddr >= s->vaddr && vaddr - s->vaddr < s->memory_size)
+			return s->vaddr + s->memory_size;
+	}
+	return 0;
+}
+
+/* The whole image as one mapping from offset 0, as some profilers write it: then offsets
+ * into the mapping are vaddrs, whatever the file's own offsets are. */
+static bool is_whole_image(
+	const struct binary *b, uint64_t mapping_offset, uint64_t mapping_size, uint64_t *base)
+{
+	uint64_t low = UINT64_MAX, high = 0;
+
+	for (size_t i = 0; i < b->segments.count; i++) {
+		const struct segment *s = &b->segments.items[i];
+
+		if (s->vaddr < low)
+			low = s->vaddr;
+		if (s->vaddr + s->memory_size > high)
+			high = s->vaddr + s->memory_size;
+	}
+	*base = page_down(low);
+	return b->segments.count > 1 && mapping_offset == 0 &&
+		mapping_size >= page_up(high) - *base;
+}
+
+/* Does the mapping start where S starts?  Where S has lost its offset, only its size tells. */
+static bool is_mapping_of_segment(const struct segment *s, uint64_t mapping_size)
+{
+	return mapping_size == 0 ||
+		page_up(mapping_size) == page_up(s->vaddr + s->memory_size) - page_down(s->vaddr);
+}
+
+static bool vaddr_in_segment(const struct segment *s, uint64_t mapping_offset,
+	uint64_t mapping_size, uint64_t offset_in_mapping, uint64_t *vaddr)
+{
+	const uint64_t offset = mapping_offset + offset_in_mapping;
+
+	if (s->file_size > 0) {
+		if (offset < s->offset || offset - s->offset >= s->file_size)
+			return false;
+		*vaddr = s->vaddr + (offset - s->offset);
+		return true;
+	}
+	if (!is_mapping_of_segment(s, mapping_size))
+		return false;
+	*vaddr = page_down(s->vaddr) + offset_in_mapping;
+	return *vaddr >= s->vaddr && *vaddr - s->vaddr < s->memory_size;
+}
+
+bool binary_vaddr_in_mapping(const struct binary *b, uint64_t mapping_offset,
+	uint64_t mapping_size, uint64_t offset_in_mapping, uint64_t *vaddr)
+{
+	uint64_t base;
+
+	if (is_whole_image(b, mapping_offset, mapping_size, &base)) {
+		*vaddr = base + offset_in_mapping;
+		return binary_code_end(b, *vaddr) != 0;
+	}
+	for (size_t i = 0; i < b->segments.count; i++)
+		if (b->segments.items[i].executable &&
+			vaddr_in_segment(&b->segments.items[i], mapping_offset, mapping_size,
+				offset_in_mapping, vaddr))
+			return true;
+	return false;
+}

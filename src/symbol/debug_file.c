@@ -1,0 +1,170 @@
+#define _GNU_SOURCE
+#include "symbol/debug_file.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+
+static const char *const standard_folders[] = { "/usr/lib/debug", NULL };
+
+struct debug_link {
+	const char *name; /* of the file, without folders */
+	uint32_t crc;
+};
+
+/* The CRC-32 of IEEE 802.3, as "Separate Debug Files" in GDB's manual wants it. */
+static uint32_t crc32_of(struct bytes bytes)
+{
+	uint32_t table[256];
+	uint32_t crc = ~0u;
+
+	for (uint32_t i = 0; i < 256; i++) {
+		uint32_t value = i;
+
+		for (int bit = 0; bit < 8; bit++)
+			value = value >> 1 ^ (value & 1 ? 0xedb88320u : 0);
+		table[i] = value;
+	}
+	for (const uint8_t *at = bytes.at; at < bytes.end; at++)
+		crc = table[(crc ^ *at) & 0xff] ^ crc >> 8;
+	return ~crc;
+}
+
+static struct binary *open_same_build(const char *path, const struct build_id *build_id)
+{
+	struct binary *found = NULL;
+
+	if (binary_open(path, &found) < 0)
+		return NULL;
+	if (build_id_equal(binary_build_id(found), build_id))
+		return found;
+	binary_close(found);
+	return NULL;
+}
+
+static struct binary *in_folders_by_id(
+	const char *const *folders, const struct build_id *build_id)
+{
+	char hex[BUILD_ID_HEX_SIZE];
+	struct binary *found = NULL;
+
+	build_id_to_hex(build_id, hex);
+	for (; folders && *folders && !found; folders++) {
+		char *path = xasprintf("%s/.build-id/%.2s/%s.debug", *folders, hex, hex + 2);
+
+		found = open_same_build(path, build_id);
+		free(path);
+	}
+	return found;
+}
+
+struct binary *debug_file_by_build_id(
+	const char *const *folders, const struct build_id *build_id)
+{
+	struct binary *found;
+
+	if (build_id->size < 2)
+		return NULL;
+	found = in_folders_by_id(folders, build_id);
+	return found ? found : in_folders_by_id(standard_folders, build_id);
+}
+
+static bool read_link(const struct binary *b, struct debug_link *link)
+{
+	struct binary_section section;
+	struct bytes *rest = &section.bytes;
+	const uint8_t *start;
+
+	if (!binary_find_section(b, ".gnu_debuglink", &section))
+		return false;
+	start = rest->at;
+	link->name = bytes_string(rest);
+	bytes_skip(rest, -(uintptr_t)(rest->at - start) & 3);
+	link->crc = bytes_u32(rest);
+	return bytes_ok(rest) && link->name[0] && !strchr(link->name, '/');
+}
+
+static bool is_linked(
+	const struct binary *b, const struct debug_link *link, const struct binary *candidate)
+{
+	const struct build_id *id = binary_build_id(b);
+	const struct build_id *its_id = binary_build_id(candidate);
+
+	if (id->size > 0 && its_id->size > 0)
+		return build_id_equal(id, its_id);
+	return crc32_of(binary_image(candidate)) == link->crc;
+}
+
+/* The file PREFIX FOLDER INFIX NAME, if it is the linked one.  A file that links to its own
+ * name (unstripped in place) is passed over: it is no debug file. */
+static struct binary *try_link(const struct binary *b, const struct debug_link *link,
+	const char *prefix, const char *folder, const char *infix)
+{
+	char *path = xasprintf("%s%s%s/%s", prefix, folder, infix, link->name);
+	struct binary *found = NULL;
+
+	if (strcmp(path, binary_path(b)) != 0 && binary_open(path, &found) == 0 &&
+		!is_linked(b, link, found)) {
+		binary_close(found);
+		found = NULL;
+	}
+	free(path);
+	return found;
+}
+
+static struct binary *in_folders_by_link(const struct binary *b, const struct debug_link *link,
+	const char *const *debug_folders, const char *folder)
+{
+	struct binary *found = NULL;
+
+	for (; debug_folders && *debug_folders && !found; debug_folders++)
+		found = try_link(b, link, *debug_folders, folder, "");
+	return found;
+}
+
+/* FOLDER is the one that B lies in. */
+static struct binary *search_link(const struct binary *b, const struct debug_link *link,
+	const char *const *debug_folders, const char *folder)
+{
+	struct binary *found = try_link(b, link, "", folder, "");
+
+	if (!found)
+		found = try_link(b, link, "", folder, "/.debug");
+	if (!found && folder[0] == '/') {
+		found = in_folders_by_link(b, link, debug_folders, folder);
+		if (!found)
+			found = in_folders_by_link(b, link, standard_folders, folder);
+	}
+	return found;
+}
+
+/* The folder of PATH without the last slash, the caller's to free(). */
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup(".");
+}
+
+struct binary *debug_file_by_link(const char *const *folders, const struct binary *b)
+{
+	char resolved[PATH_MAX];
+	struct debug_link link;
+	struct binary *found;
+	char *folder;
+
+	if (!read_link(b, &link))
+		return NULL;
+	folder = folder_of(binary_path(b));
+	found = search_link(b, &link, folders, folder);
+	free(folder);
+	if (!found && realpath(binary_path(b), resolved) &&
+		strcmp(resolved, binary_path(b)) != 0) {
+		folder = folder_of(resolved);
+		found = search_link(b, &link, folders, folder);
+		free(folder);
+	}
+	return found;
+}

@@ -1,0 +1,21 @@
+/*
+ * Finding the separate debug file of a binary: by build-ID below the debug folders, else by
+ * its .gnu_debuglink.  What is found is known to be of the same build.
+ */
+#ifndef SYMBOL_DEBUG_FILE_H
+#define SYMBOL_DEBUG_FILE_H
+
+#include "base/build_id.h"
+#include "symbol/binary.h"
+
+/* FOLDERS are laid out as /usr/lib/debug is, NULL-terminated (NULL: none), and are asked
+ * before it.  The result is the caller's to binary_close(); NULL: not found. */
+struct binary *debug_file_by_build_id(
+	const char *const *folders, const struct build_id *build_id);
+
+/* The file that B's .gnu_debuglink names, beside B, in .debug/ there, and below the debug
+ * folders.  Taken when its build-ID is B's or, where one of them has none, when its CRC is
+ * the link's. */
+struct binary *debug_file_by_link(const char *const *folders, const struct binary *b);
+
+#endif

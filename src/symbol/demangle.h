@@ -1,0 +1,21 @@
+/*
+ * Linkage names made readable: C++ and Rust (both manglings), without parameters, return
+ * type and Rust's hash; without the suffixes of GCC's and Clang's clones (.cold, .isra.0).
+ */
+#ifndef SYMBOL_DEMANGLE_H
+#define SYMBOL_DEMANGLE_H
+
+#include "symbol/text_pool.h"
+
+struct demangler;
+
+/* POOL is borrowed and keeps the results. */
+struct demangler *demangler_new(struct text_pool *pool);
+void demangler_free(struct demangler *d);
+
+/* LINKAGE_NAME, from the same pool, as people write it; itself when it is not mangled.
+ * "@plt" at its end is kept.  Each name is worked out once.  Bounded in time and stack for
+ * hostile names. */
+const char *demangle(struct demangler *d, const char *linkage_name);
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * The seam between the symbolizer and what it knows names from.  A source is a row in the
+ * symbolizer's table; the rows are asked in order until one knows the address.  "True" means
+ * it does, "false" means not here, ask the next: a source never fails.
+ */
+#ifndef SYMBOL_SOURCE_H
+#define SYMBOL_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/vec.h"
+#include "symbol/binary.h"
+#include "symbol/symbolizer.h"
+#include "symbol/text_pool.h"
+
+/* What a source may read.  All of it outlives the source's state. */
+struct source_input {
+	const char *path; /* the module's, "" for none; its file may be another build */
+	const struct build_id *build_id; /* size 0: unknown */
+	/* The module's own file and then its debug file, as far as they were found: all of
+	 * the module's build. */
+	const struct binary *files[2];
+	size_t file_count;
+	const char *const *debug_folders; /* of the options */
+	struct text_pool *texts; /* keeps every string that a source gives out */
+};
+
+struct source_frame {
+	/* The linker's name, to be demangled; NULL: there is none. */
+	const char *linkage_name;
+	/* The name to show as it is; NULL: demangle LINKAGE_NAME.  When both are NULL only the
+	 * line is known, and the next sources are asked for the name. */
+	const char *name;
+	const char *file; /* NULL: unknown */
+	uint32_t line; /* 0: unknown, as the following */
+	uint32_t column;
+	uint32_t start_line;
+};
+
+struct source_frames {
+	VEC(struct source_frame) frames; /* innermost first */
+};
+
+struct source {
+	const char *name; /* for people */
+	/* The module's verdict when this is the first source that has something; a source with
+	 * VERDICT_FDE_ONLY only helps out and gives frames that count as unresolved or as PLT. */
+	enum symbol_verdict verdict;
+	bool resolves; /* its names are names; false: they only say where a function starts */
+	/* The source's state for a module, or NULL: nothing here. */
+	void *(*open)(const struct source_input *input);
+	/* Append what lies at VADDR to OUT, which is empty before, and true; or false and
+	 * OUT stays empty. */
+	bool (*resolve)(void *state, uint64_t vaddr, struct source_frames *out);
+	void (*close)(void *state);
+};
+
+extern const struct source source_dwarf;
+extern const struct source source_symtab; /* .symtab */
+extern const struct source source_dynsym; /* .dynsym */
+extern const struct source source_plt;
+extern const struct source source_fde;
+
+#endif

@@ -1,0 +1,202 @@
+/* The linker's symbol tables.  A symbol names the addresses within its size and no others. */
+#define _GNU_SOURCE
+#include <gelf.h>
+#include <string.h>
+
+#include "symbol/interval_map.h"
+#include "symbol/source.h"
+
+struct symbol {
+	uint64_t vaddr;
+	uint64_t size; /* 0: it names its own address only */
+	const char *name; /* in the file */
+	uint32_t name_size; /* without a version */
+	uint8_t binding;
+};
+
+struct symtab {
+	struct text_pool *texts;
+	VEC(struct symbol) symbols;
+	struct interval_map sized;
+	struct interval_map points; /* those without size */
+};
+
+/* The part of a symbol's name before a version ("memcpy@@GLIBC_2.14"). */
+static size_t size_without_version(const char *name)
+{
+	const char *at = strchr(name + 1, '@');
+
+	return at ? (size_t)(at - name) : strlen(name);
+}
+
+/* Mapping symbols ("$x"), the assembler's own labels (".L12"): not names of functions. */
+static bool is_label(const char *name)
+{
+	return name[0] == '\0' || name[0] == '$' || (name[0] == '.' && name[1] == 'L');
+}
+
+static bool is_code_symbol(const GElf_Sym *sym)
+{
+	const int type = GELF_ST_TYPE(sym->st_info);
+
+	return sym->st_shndx != SHN_UNDEF && sym->st_shndx != SHN_ABS &&
+		sym->st_shndx != SHN_COMMON &&
+		(type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE);
+}
+
+static void add_symbol(
+	struct symtab *t, const struct binary *b, const GElf_Sym *sym, const char *name)
+{
+	const uint64_t code_end = binary_code_end(b, sym->st_value);
+	uint64_t size = sym->st_size;
+
+	if (!is_code_symbol(sym) || code_end == 0 || !name || is_label(name))
+		return;
+	if (size > code_end - sym->st_value)
+		size = code_end - sym->st_value;
+	*VEC_PUSH(&t->symbols) = (struct symbol){ .vaddr = sym->st_value,
+		.size = size,
+		.name = name,
+		.name_size = (uint32_t)size_without_version(name),
+		.binding = GELF_ST_BIND(sym->st_info) };
+}
+
+static void read_table(struct symtab *t, const struct binary *b, uint32_t section_type)
+{
+	Elf_Scn *section = NULL;
+	GElf_Shdr header;
+	GElf_Sym sym;
+
+	while ((section = elf_nextscn(binary_elf(b), section)) != NULL) {
+		Elf_Data *data;
+
+		if (!gelf_getshdr(section, &header) || header.sh_type != section_type)
+			continue;
+		data = elf_getdata(section, NULL);
+		for (int i = 0; data && gelf_getsym(data, i, &sym); i++)
+			add_symbol(t, b, &sym,
+				elf_strptr(binary_elf(b), header.sh_link, sym.st_name));
+	}
+}
+
+static size_t leading_underscores(const struct symbol *s)
+{
+	size_t count = 0;
+
+	while (count < s->name_size && s->name[count] == '_')
+		count++;
+	return count;
+}
+
+/* Aliases of one address: the better name comes later.  A name that other files see beats one
+ * that they do not; "malloc" beats "__libc_malloc"; the rest is for a stable answer. */
+static int by_vaddr_then_goodness(const void *left, const void *right)
+{
+	const struct symbol *a = left, *b = right;
+	const bool a_is_local = a->binding == STB_LOCAL, b_is_local = b->binding == STB_LOCAL;
+	const size_t a_underscores = leading_underscores(a);
+	const size_t b_underscores = leading_underscores(b);
+	int r;
+
+	if (a->vaddr != b->vaddr)
+		return a->vaddr < b->vaddr ? -1 : 1;
+	if (a_is_local != b_is_local)
+		return a_is_local ? -1 : 1;
+	if (a_underscores != b_underscores)
+		return a_underscores > b_underscores ? -1 : 1;
+	if (a->name_size != b->name_size)
+		return a->name_size > b->name_size ? -1 : 1;
+	r = memcmp(b->name, a->name, a->name_size);
+	return r ? r : (a->size > b->size) - (a->size < b->size);
+}
+
+static void index_symbols(struct symtab *t)
+{
+	struct symbol_intervals {
+		VEC(struct interval) list;
+	} sized = { { NULL, 0, 0 } }, points = { { NULL, 0, 0 } };
+
+	qsort(t->symbols.items, t->symbols.count, sizeof(*t->symbols.items),
+		by_vaddr_then_goodness);
+	for (size_t i = 0; i < t->symbols.count && i < UINT32_MAX; i++) {
+		const struct symbol *s = &t->symbols.items[i];
+		struct interval *in = s->size ? VEC_PUSH(&sized.list) : VEC_PUSH(&points.list);
+
+		*in = (struct interval){ .start = s->vaddr,
+			.end = s->vaddr + (s->size ? s->size : 1),
+			.rank = (uint32_t)i,
+			.owner = (uint32_t)i };
+	}
+	interval_map_build(&t->sized, sized.list.items, sized.list.count);
+	interval_map_build(&t->points, points.list.items, points.list.count);
+	VEC_FREE(&sized.list);
+	VEC_FREE(&points.list);
+}
+
+static void symtab_close(void *state)
+{
+	struct symtab *t = state;
+
+	VEC_FREE(&t->symbols);
+	interval_map_free(&t->sized);
+	interval_map_free(&t->points);
+	free(t);
+}
+
+static void *open_tables(const struct source_input *input, uint32_t section_type)
+{
+	struct symtab *t = xcalloc(1, sizeof(*t));
+
+	t->texts = input->texts;
+	for (size_t i = 0; i < input->file_count; i++)
+		read_table(t, input->files[i], section_type);
+	if (t->symbols.count == 0) {
+		symtab_close(t);
+		return NULL;
+	}
+	index_symbols(t);
+	return t;
+}
+
+static void *symtab_open(const struct source_input *input)
+{
+	return open_tables(input, SHT_SYMTAB);
+}
+
+static void *dynsym_open(const struct source_input *input)
+{
+	return open_tables(input, SHT_DYNSYM);
+}
+
+static bool symtab_resolve(void *state, uint64_t vaddr, struct source_frames *out)
+{
+	const struct symtab *t = state;
+	const struct symbol *s;
+	uint32_t index;
+
+	if (!interval_map_find(&t->sized, vaddr, &index) &&
+		!interval_map_find(&t->points, vaddr, &index))
+		return false;
+	s = &t->symbols.items[index];
+	*VEC_PUSH(&out->frames) = (struct source_frame){
+		.linkage_name = text_pool_add_sized(t->texts, s->name, s->name_size) };
+	return true;
+}
+
+const struct source source_symtab = {
+	.name = ".symtab",
+	.verdict = VERDICT_SYMBOLS,
+	.resolves = true,
+	.open = symtab_open,
+	.resolve = symtab_resolve,
+	.close = symtab_close,
+};
+
+const struct source source_dynsym = {
+	.name = ".dynsym",
+	.verdict = VERDICT_EXPORTS_ONLY,
+	.resolves = true,
+	.open = dynsym_open,
+	.resolve = symtab_resolve,
+	.close = symtab_close,
+};

@@ -1,0 +1,420 @@
+#define _GNU_SOURCE
+#include "symbol/symbolizer.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "base/hash.h"
+#include "base/table.h"
+#include "base/vec.h"
+#include "symbol/binary.h"
+#include "symbol/debug_file.h"
+#include "symbol/demangle.h"
+#include "symbol/source.h"
+#include "symbol/text_pool.h"
+
+/* In the order in which they are asked. */
+static const struct source *const sources[] = { &source_dwarf, &source_symtab, &source_dynsym,
+	&source_plt, &source_fde };
+
+struct symbol_module {
+	char *path;
+	struct build_id build_id; /* what the process ran; size 0: unknown */
+	struct binary *file; /* NULL: missing, replaced or bad */
+	struct binary *debug_file;
+	struct source_input input;
+	void *states[ARRAY_SIZE(sources)]; /* NULL: that source has nothing */
+	enum symbol_verdict verdict;
+	char *reason;
+};
+
+struct symbolizer {
+	const char *const *debug_folders;
+	struct text_pool *texts;
+	struct demangler *demangler;
+	VEC(struct symbol_module *) modules;
+	struct table by_identity;
+	struct source_frames found; /* of the last question, as the sources gave it */
+	VEC(struct symbol_frame) frames; /* and as it was answered */
+};
+
+struct symbolizer *symbolizer_new(const struct symbolizer_options *options)
+{
+	struct symbolizer *s = xcalloc(1, sizeof(*s));
+
+	s->debug_folders = options ? options->debug_folders : NULL;
+	s->texts = text_pool_new();
+	s->demangler = demangler_new(s->texts);
+	return s;
+}
+
+static void module_free(struct symbol_module *m)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
+		if (m->states[i])
+			sources[i]->close(m->states[i]);
+	binary_close(m->file);
+	binary_close(m->debug_file);
+	free(m->reason);
+	free(m->path);
+	free(m);
+}
+
+void symbolizer_free(struct symbolizer *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->modules.count; i++)
+		module_free(s->modules.items[i]);
+	VEC_FREE(&s->modules);
+	table_free(&s->by_identity);
+	VEC_FREE(&s->found.frames);
+	VEC_FREE(&s->frames);
+	demangler_free(s->demangler);
+	text_pool_free(s->texts);
+	free(s);
+}
+
+static bool is_vdso(const char *path)
+{
+	return strcmp(path, "[vdso]") == 0 || strcmp(path, "linux-vdso.so.1") == 0;
+}
+
+/* No file was ever behind such a mapping, or none that has a build. */
+static bool is_anonymous(const struct symbol_module *m)
+{
+	static const char *const prefixes[] = { "[", "//anon", "anon_inode:", "/memfd:", "/SYSV",
+		"/dev/zero" };
+
+	if (m->path[0] == '\0')
+		return m->build_id.size == 0;
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes) && m->build_id.size == 0; i++)
+		if (strncmp(m->path, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	return false;
+}
+
+/* The file of the module as far as there is one, and of its build: 0 or -errno.
+ * -ESTALE: another build; *FOUND is its build-ID. */
+static int open_own_file(struct symbol_module *m, struct build_id *found)
+{
+	struct binary *file = NULL;
+	int r = is_vdso(m->path) ? binary_open_vdso(&file) : binary_open(m->path, &file);
+
+	if (r < 0)
+		return r;
+	*found = *binary_build_id(file);
+	if (m->build_id.size > 0 && !build_id_equal(found, &m->build_id)) {
+		binary_close(file);
+		return -ESTALE;
+	}
+	m->file = file;
+	return 0;
+}
+
+static void open_debug_file(const struct symbolizer *s, struct symbol_module *m)
+{
+	const struct build_id *id = m->build_id.size > 0 || !m->file ? &m->build_id
+								     : binary_build_id(m->file);
+
+	m->debug_file = debug_file_by_build_id(s->debug_folders, id);
+	if (!m->debug_file && m->file)
+		m->debug_file = debug_file_by_link(s->debug_folders, m->file);
+}
+
+static void open_sources(const struct symbolizer *s, struct symbol_module *m)
+{
+	m->input = (struct source_input){ .path = m->path,
+		.build_id = &m->build_id,
+		.debug_folders = s->debug_folders,
+		.texts = s->texts };
+	if (m->file)
+		m->input.files[m->input.file_count++] = m->file;
+	if (m->debug_file)
+		m->input.files[m->input.file_count++] = m->debug_file;
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
+		m->states[i] = sources[i]->open(&m->input);
+}
+
+/* The verdict of the first source that has something, else what became of the file. */
+static enum symbol_verdict verdict_of(const struct symbol_module *m, int file_error)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
+		if (m->states[i])
+			return sources[i]->verdict;
+	if (m->input.file_count > 0)
+		return VERDICT_FDE_ONLY;
+	if (is_anonymous(m))
+		return VERDICT_ANONYMOUS;
+	if (file_error == -ESTALE)
+		return VERDICT_FILE_REPLACED;
+	return file_error == -ENOEXEC ? VERDICT_FILE_BAD : VERDICT_FILE_MISSING;
+}
+
+/* Hexadecimal, short enough for a line yet long enough to search for. */
+static void short_id(const struct build_id *id, char text[static 16])
+{
+	char hex[BUILD_ID_HEX_SIZE];
+
+	build_id_to_hex(id, hex);
+	if (strlen(hex) > 12)
+		strcpy(hex + 12, "...");
+	strcpy(text, hex);
+}
+
+/* "no debug file for build-ID ab12cd34ef56..." */
+static char *no_debug_file(const struct build_id *id)
+{
+	char text[16];
+
+	if (id->size == 0)
+		return xstrdup("no debug file, and no build-ID to look for one");
+	short_id(id, text);
+	return xasprintf("no debug file for build-ID %s", text);
+}
+
+static char *replaced_reason(const struct symbol_module *m, const struct build_id *found)
+{
+	char ran[16], has[16];
+
+	short_id(&m->build_id, ran);
+	short_id(found, has);
+	if (found->size == 0)
+		return xasprintf("file replaced: it has no build-ID, the process ran %s", ran);
+	return xasprintf("file replaced: it has build-ID %s, the process ran %s", has, ran);
+}
+
+/* Where the module's own file could not be used: why; else "". */
+static char *file_reason(
+	const struct symbol_module *m, int file_error, const struct build_id *found)
+{
+	if (file_error == 0)
+		return xstrdup("");
+	if (file_error == -ESTALE)
+		return replaced_reason(m, found);
+	if (file_error == -ENOEXEC)
+		return xstrdup("not an x86-64 ELF file, or damaged");
+	if (file_error == -ENOENT || file_error == -ENOTDIR)
+		return xstrdup("file missing");
+	return xasprintf("file cannot be opened: %s", strerror(-file_error));
+}
+
+static char *reason_of(
+	const struct symbol_module *m, int file_error, const struct build_id *found)
+{
+	const struct build_id *id = m->file ? binary_build_id(m->file) : &m->build_id;
+	char *file = file_reason(m, file_error, found);
+	char *missing = m->debug_file
+		? xasprintf("debug file %s", binary_path(m->debug_file))
+		: no_debug_file(id);
+	const char *comma = file[0] ? ", " : "";
+	char *reason;
+
+	switch (m->verdict) {
+	case VERDICT_DWARF:
+		reason = m->debug_file ? xasprintf("%s%s%s", file, comma, missing)
+				       : xstrdup("debug info in the file");
+		break;
+	case VERDICT_SYMBOLS:
+		reason = xasprintf("%s%sno debug info but .symtab, %s", file, comma, missing);
+		break;
+	case VERDICT_EXPORTS_ONLY:
+		reason = xasprintf("%s%sstripped, %s", file, comma, missing);
+		break;
+	case VERDICT_FDE_ONLY:
+		reason = xasprintf("%s%sstripped, nothing exported, %s", file, comma, missing);
+		break;
+	case VERDICT_ANONYMOUS:
+		reason = xstrdup("no file: JIT or hand-mapped code");
+		break;
+	default:
+		reason = xasprintf("%s, %s", file, missing);
+		break;
+	}
+	free(file);
+	free(missing);
+	return reason;
+}
+
+static struct symbol_module *module_new(
+	const struct symbolizer *s, const char *path, const struct build_id *build_id)
+{
+	struct symbol_module *m = xcalloc(1, sizeof(*m));
+	struct build_id found = { .size = 0 };
+	int file_error;
+
+	m->path = xstrdup(path);
+	m->build_id = *build_id;
+	file_error = open_own_file(m, &found);
+	open_debug_file(s, m);
+	open_sources(s, m);
+	m->verdict = verdict_of(m, file_error);
+	m->reason = reason_of(m, file_error, &found);
+	return m;
+}
+
+struct identity {
+	const char *path;
+	const struct build_id *build_id;
+};
+
+static bool same_module(const void *context, size_t index, const void *key)
+{
+	const struct symbolizer *s = context;
+	const struct symbol_module *m = s->modules.items[index];
+	const struct identity *identity = key;
+
+	return strcmp(m->path, identity->path) == 0 &&
+		m->build_id.size == identity->build_id->size &&
+		memcmp(m->build_id.bytes, identity->build_id->bytes, m->build_id.size) == 0;
+}
+
+struct symbol_module *symbolizer_module(
+	struct symbolizer *s, const char *path, const struct build_id *build_id)
+{
+	static const struct build_id unknown = { .size = 0 };
+	const struct identity identity = { path ? path : "", build_id ? build_id : &unknown };
+	const uint64_t hash =
+		hash_add(hash_bytes(identity.path, strlen(identity.path)),
+			hash_bytes(identity.build_id->bytes, identity.build_id->size));
+	struct symbol_module *m;
+	size_t index;
+
+	if (table_find(&s->by_identity, hash, same_module, s, &identity, &index))
+		return s->modules.items[index];
+	m = module_new(s, identity.path, identity.build_id);
+	table_insert(&s->by_identity, hash, s->modules.count);
+	*VEC_PUSH(&s->modules) = m;
+	return m;
+}
+
+bool symbol_module_vaddr(const struct symbol_module *m, uint64_t mapping_offset,
+	uint64_t mapping_size, uint64_t offset_in_mapping, uint64_t *vaddr)
+{
+	const struct binary *b = m->file ? m->file : m->debug_file;
+
+	return b &&
+		binary_vaddr_in_mapping(
+			b, mapping_offset, mapping_size, offset_in_mapping, vaddr);
+}
+
+static bool has_name(const struct source_frame *frame)
+{
+	return (frame->name && frame->name[0]) ||
+		(frame->linkage_name && frame->linkage_name[0]);
+}
+
+/* A name was missing, which FROM, of another source, may have: the line stays. */
+static void take_name(struct source_frame *frame, const struct source_frame *from)
+{
+	frame->name = from->name;
+	frame->linkage_name = from->linkage_name;
+}
+
+/* Ask the sources until every frame has a name.  False: nobody knows one. */
+static bool ask_sources(struct symbolizer *s, struct symbol_module *m, uint64_t vaddr,
+	bool *resolved)
+{
+	struct source_frame line = { .name = NULL }; /* known, but nameless as yet */
+	bool has_line = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
+		struct source_frame *outermost;
+
+		s->found.frames.count = 0;
+		if (!m->states[i] || !sources[i]->resolve(m->states[i], vaddr, &s->found) ||
+			s->found.frames.count == 0)
+			continue;
+		outermost = &s->found.frames.items[s->found.frames.count - 1];
+		if (!has_name(outermost)) {
+			line = *outermost;
+			has_line = true;
+			continue;
+		}
+		if (has_line && s->found.frames.count == 1 && !outermost->file) {
+			take_name(&line, outermost);
+			*outermost = line;
+		}
+		*resolved = sources[i]->resolves;
+		return true;
+	}
+	s->found.frames.count = 0;
+	if (has_line)
+		*VEC_PUSH(&s->found.frames) = line;
+	return false;
+}
+
+static const char *address_name(
+	struct symbolizer *s, const struct symbol_module *m, uint64_t vaddr)
+{
+	const char *slash = strrchr(m->path, '/');
+	const char *file_name = slash ? slash + 1 : m->path;
+	char *name = xasprintf("%s!0x%llx", file_name[0] ? file_name : "[anonymous]",
+		(unsigned long long)vaddr);
+	const char *kept = text_pool_add(s->texts, name);
+
+	free(name);
+	return kept;
+}
+
+static struct symbol_frame answer(struct symbolizer *s, const struct source_frame *found)
+{
+	const char *system_name = found->linkage_name && found->linkage_name[0]
+		? found->linkage_name
+		: found->name;
+	const char *name = found->name && found->name[0] ? found->name
+							 : demangle(s->demangler, system_name);
+
+	return (struct symbol_frame){ .name = name,
+		.system_name = system_name,
+		.file = found->file ? found->file : "",
+		.line = found->line,
+		.column = found->column,
+		.start_line = found->start_line };
+}
+
+void symbolizer_resolve(struct symbolizer *s, struct symbol_module *m, uint64_t vaddr,
+	struct symbol_frames *out)
+{
+	bool resolved = false;
+
+	if (!ask_sources(s, m, vaddr, &resolved) && s->found.frames.count == 0)
+		VEC_PUSH(&s->found.frames);
+	s->frames.count = 0;
+	for (size_t i = 0; i < s->found.frames.count; i++) {
+		struct source_frame *found = &s->found.frames.items[i];
+
+		if (!has_name(found))
+			found->name = address_name(s, m, vaddr);
+		*VEC_PUSH(&s->frames) = answer(s, found);
+	}
+	*out = (struct symbol_frames){
+		.frames = s->frames.items, .count = s->frames.count, .resolved = resolved };
+}
+
+enum symbol_verdict symbol_module_verdict(const struct symbol_module *m)
+{
+	return m->verdict;
+}
+
+const char *symbol_verdict_word(enum symbol_verdict verdict)
+{
+	static const char *const words[] = {
+		[VERDICT_DWARF] = "dwarf",
+		[VERDICT_SYMBOLS] = "symbols",
+		[VERDICT_EXPORTS_ONLY] = "exports-only",
+		[VERDICT_FDE_ONLY] = "fde-only",
+		[VERDICT_FILE_MISSING] = "file-missing",
+		[VERDICT_FILE_REPLACED] = "file-replaced",
+		[VERDICT_FILE_BAD] = "file-bad",
+		[VERDICT_ANONYMOUS] = "anonymous",
+	};
+
+	return words[verdict];
+}
+
+const char *symbol_module_reason(const struct symbol_module *m)
+{
+	return m->reason;
+}

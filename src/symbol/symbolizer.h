@@ -1,0 +1,86 @@
+/*
+ * From (module, vaddr) to names: the tool's one way to ask for symbols.
+ *
+ * A module is one build of one ELF file.  Its sources are tried in a fixed order behind
+ * source.h; "not here" asks the next one and is never an error.  A file whose build-ID is
+ * not the module's is never used.  Single-threaded; exits for want of memory; never prints.
+ */
+#ifndef SYMBOL_SYMBOLIZER_H
+#define SYMBOL_SYMBOLIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/build_id.h"
+
+struct symbolizer_options {
+	/* Folders laid out as /usr/lib/debug is (.build-id/ab/cdef.debug), asked before it.
+	 * Borrowed for the symbolizer's life.  NULL-terminated; NULL: none. */
+	const char *const *debug_folders;
+};
+
+struct symbolizer;
+struct symbol_module;
+
+/* One function at an address, innermost inlined subroutine first.  All strings live as long
+ * as the symbolizer. */
+struct symbol_frame {
+	const char *name; /* demangled without parameters; never NULL or "" */
+	const char *system_name; /* as the linker knows it; equals NAME when not mangled */
+	const char *file; /* "" unknown; absolute where the compilation folder is known */
+	uint32_t line; /* 0: unknown */
+	uint32_t column; /* 0: unknown */
+	uint32_t start_line; /* the function's declaration; 0: unknown */
+};
+
+struct symbol_frames {
+	const struct symbol_frame *frames; /* valid until the next symbolizer_resolve() */
+	size_t count; /* >= 1 after symbolizer_resolve() */
+	/* A symbol, DWARF or the PLT named it.  False: only the function's start by its FDE
+	 * ("codec.so!fn_1a2b0") or, with no FDE, the address ("codec.so!0x1144"). */
+	bool resolved;
+};
+
+/* Why a module's addresses got the names they did: one word for tests, one line for people. */
+enum symbol_verdict {
+	VERDICT_DWARF, /* functions, lines and inlined subroutines */
+	VERDICT_SYMBOLS, /* .symtab: function names, no lines */
+	VERDICT_EXPORTS_ONLY, /* .dynsym: stripped; exported names and FDE starts only */
+	VERDICT_FDE_ONLY, /* not even exported symbols cover it */
+	VERDICT_FILE_MISSING, /* no file at the path and no debug file for the build-ID */
+	VERDICT_FILE_REPLACED, /* the file at the path has another build-ID */
+	VERDICT_FILE_BAD, /* no ELF file, or too damaged to read */
+	VERDICT_ANONYMOUS, /* no file: JIT or hand-mapped code */
+};
+
+struct symbolizer *symbolizer_new(const struct symbolizer_options *options);
+void symbolizer_free(struct symbolizer *s);
+
+/* The module for PATH and BUILD_ID (size 0: unknown, any file at PATH is taken).  Owned by
+ * the symbolizer; the same arguments give the same module.  Never NULL: a module without any
+ * source still answers, and its verdict says why.
+ * "[vdso]" (or linux-vdso.so.1) is read from the tool's own, when the build-IDs agree. */
+struct symbol_module *symbolizer_module(
+	struct symbolizer *s, const char *path, const struct build_id *build_id);
+
+/* The vaddr that lies FILE_OFFSET bytes into the module's file, inside an executable PT_LOAD:
+ * what a pprof mapping knows.  START_OFFSET and SIZE are the mapping's own, for debug files
+ * whose p_offset means nothing.  False: not inside any. */
+bool symbol_module_vaddr(const struct symbol_module *m, uint64_t mapping_offset,
+	uint64_t mapping_size, uint64_t offset_in_mapping, uint64_t *vaddr);
+
+/* What VADDR is.  VADDR is exact for a leaf and return address minus one for a caller, so it
+ * always lies inside the instruction meant.  Always fills *OUT. */
+void symbolizer_resolve(struct symbolizer *s, struct symbol_module *m, uint64_t vaddr,
+	struct symbol_frames *out);
+
+enum symbol_verdict symbol_module_verdict(const struct symbol_module *m);
+/* The verdict's stable word: "dwarf", "symbols", "exports-only", "fde-only", "file-missing",
+ * "file-replaced", "file-bad", "anonymous". */
+const char *symbol_verdict_word(enum symbol_verdict verdict);
+/* One line without the module's name: "stripped, no debug file for build-ID ab12...",
+ * "file replaced: it has build-ID cd34..., the process ran ab12...".  Lives as long as M. */
+const char *symbol_module_reason(const struct symbol_module *m);
+
+#endif

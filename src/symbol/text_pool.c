@@ -1,0 +1,132 @@
+#define _GNU_SOURCE
+#include "symbol/text_pool.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/table.h"
+#include "base/vec.h"
+#include "base/xalloc.h"
+
+struct text_pool {
+	VEC(char *) texts;
+	struct table by_text;
+};
+
+struct text {
+	const char *start;
+	size_t size;
+};
+
+struct text_pool *text_pool_new(void)
+{
+	return xcalloc(1, sizeof(struct text_pool));
+}
+
+void text_pool_free(struct text_pool *pool)
+{
+	if (!pool)
+		return;
+	for (size_t i = 0; i < pool->texts.count; i++)
+		free(pool->texts.items[i]);
+	VEC_FREE(&pool->texts);
+	table_free(&pool->by_text);
+	free(pool);
+}
+
+/* The bytes of the UTF-8 character at AT (Unicode 15, table 3-7), or 0: there is none. */
+static size_t utf8_size(const uint8_t *at, size_t left)
+{
+	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	const size_t size = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2
+		: at[0] < 0xf0					? 3
+		: at[0] < 0xf5					? 4
+								: 0;
+	uint32_t rune;
+
+	if (size <= 1)
+		return at[0] >= 0x20 && at[0] != 0x7f ? size : 0;
+	if (size > left)
+		return 0;
+	rune = at[0] & (0x7fu >> size);
+	for (size_t i = 1; i < size; i++) {
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+		rune = rune << 6 | (at[i] & 0x3f);
+	}
+	if (rune < smallest[size] || rune > 0x10ffff || (rune >= 0xd800 && rune < 0xe000))
+		return 0;
+	return size;
+}
+
+static size_t clean_prefix_size(const char *text, size_t size)
+{
+	size_t at = 0;
+
+	while (at < size) {
+		size_t step = utf8_size((const uint8_t *)text + at, size - at);
+
+		if (step == 0)
+			break;
+		at += step;
+	}
+	return at;
+}
+
+/* A copy of TEXT with '?' for what pprof would refuse. */
+static char *cleaned_copy(const char *text, size_t size)
+{
+	char *copy = xmalloc(size + 1);
+	size_t at = 0;
+
+	memcpy(copy, text, size);
+	copy[size] = '\0';
+	while ((at += clean_prefix_size(copy + at, size - at)) < size)
+		copy[at++] = '?';
+	return copy;
+}
+
+static bool same_text(const void *context, size_t index, const void *key)
+{
+	const struct text_pool *pool = context;
+	const struct text *text = key;
+	const char *kept = pool->texts.items[index];
+
+	return strncmp(kept, text->start, text->size) == 0 && kept[text->size] == '\0';
+}
+
+static const char *add_clean(struct text_pool *pool, const char *text, size_t size)
+{
+	const struct text key = { text, size };
+	const uint64_t hash = hash_bytes(text, size);
+	size_t index;
+
+	if (!table_find(&pool->by_text, hash, same_text, pool, &key, &index)) {
+		index = pool->texts.count;
+		*VEC_PUSH(&pool->texts) = xstrndup(text, size);
+		table_insert(&pool->by_text, hash, index);
+	}
+	return pool->texts.items[index];
+}
+
+const char *text_pool_add_sized(struct text_pool *pool, const char *text, size_t size)
+{
+	const char *kept;
+	char *copy;
+
+	if (size > TEXT_SIZE_MAX)
+		size = TEXT_SIZE_MAX;
+	if (clean_prefix_size(text, size) == size)
+		return add_clean(pool, text, size);
+	copy = cleaned_copy(text, size);
+	kept = add_clean(pool, copy, size);
+	free(copy);
+	return kept;
+}
+
+const char *text_pool_add(struct text_pool *pool, const char *text)
+{
+	return text ? text_pool_add_sized(pool, text, strnlen(text, TEXT_SIZE_MAX)) : NULL;
+}
