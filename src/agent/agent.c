@@ -1,0 +1,233 @@
+#define _GNU_SOURCE
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "agent/cpu_sampler.h"
+#include "agent/finisher.h"
+#include "agent/modules.h"
+#include "agent/real.h"
+#include "agent/signals.h"
+#include "agent/threads.h"
+#include "base/compiler.h"
+#include "base/monotonic.h"
+#include "base/settings.h"
+#include "base/syscalls.h"
+
+#define SECOND_NS UINT64_C(1000000000)
+
+static struct settings settings; /* read once; hosts empty their environment */
+static struct spool_writer spool;
+static char spool_path[SETTINGS_TEXT_MAX];
+static size_t default_stack_size;
+static uint64_t mask_before_fork;
+
+static enum { NOT_STARTED, RECORDING, STOPPED } state;
+static pid_t owner; /* the process STATE is about */
+
+bool agent_is_recording(void)
+{
+	return state == RECORDING;
+}
+
+size_t agent_default_stack_size(void)
+{
+	return default_stack_size;
+}
+
+/* --- threads --- */
+
+static pthread_key_t thread_end_key;
+
+static void end_thread(void *ignored)
+{
+	(void)ignored;
+	threads_end();
+}
+
+void agent_thread_begins(struct stack_range stack, uint16_t name)
+{
+	if (getpid() != owner)
+		return; /* a child that clone() made: it has no spool */
+	pthread_setspecific(thread_end_key, &thread_self);
+	signals_unblock();
+	threads_begin(stack, name);
+}
+
+/* --- start --- */
+
+static void say(const char *what, const char *why)
+{
+	const char *const parts[] = { "plugprof: ", what, why, "; not profiling\n" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		raw_syscall3(SYS_write, STDERR_FILENO, (long)parts[i], (long)strlen(parts[i]));
+}
+
+static bool read_settings(void)
+{
+	char why[512];
+
+	if (settings_parse(&settings, getenv(SETTINGS_VARIABLE), why, sizeof(why)))
+		return !settings.off;
+	say(SETTINGS_VARIABLE ": ", why);
+	return false;
+}
+
+static void record_texts(void)
+{
+	char text[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", text, sizeof(text) - 1);
+
+	text[length > 0 ? length : 0] = '\0';
+	spool_append_text(&spool, SPOOL_TEXT_EXECUTABLE, text);
+	spool_append_text(&spool, SPOOL_TEXT_FOLDER, getcwd(text, sizeof(text)) ? text : "/");
+	spool_append_text(&spool, SPOOL_TEXT_OUTPUT, settings.file);
+	spool_append_text(&spool, SPOOL_TEXT_OPTIONS, settings.raw ? "raw" : "");
+}
+
+static int make_spool(struct spool_writer *w)
+{
+	const struct spool_identity identity = {
+		.session = settings.session,
+		.recorder_pid = settings.recorder_pid,
+		.period_ns = SECOND_NS / settings.freq_hz,
+	};
+
+	return spool_create(w, settings.spool, &identity, spool_path, sizeof(spool_path));
+}
+
+static void start_sampling(void)
+{
+	cpu_sampler_start(
+		&spool, settings.duration_ns ? monotonic_ns() + settings.duration_ns : 0);
+	spool_begin(&spool);
+	state = RECORDING;
+	owner = getpid();
+}
+
+static void read_default_stack_size(void)
+{
+	pthread_attr_t attr;
+
+	if (pthread_attr_init(&attr) != 0)
+		return;
+	pthread_attr_getstacksize(&attr, &default_stack_size);
+	pthread_attr_destroy(&attr);
+}
+
+/* --- fork --- */
+
+static void before_fork(void)
+{
+	const uint64_t all = ~(uint64_t)0;
+
+	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&mask_before_fork,
+		sizeof(all));
+	modules_hold();
+}
+
+static void after_fork_in_parent(void)
+{
+	modules_release();
+	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask_before_fork, 0,
+		sizeof(mask_before_fork));
+}
+
+/* The child has its parent's modules and thread names, and samples of its own. */
+static void after_fork_in_child(void)
+{
+	struct spool_writer childs;
+
+	cpu_sampler_restart_in_child();
+	if (state == RECORDING) {
+		if (make_spool(&childs) == 0) {
+			spool_inherit(&childs, &spool);
+			spool_abandon(&spool);
+			spool = childs;
+			modules_restart_in_child(&spool);
+			start_sampling();
+			threads_restart_in_child(&spool);
+		} else {
+			cpu_sampler_stop();
+			spool_abandon(&spool);
+			state = STOPPED;
+		}
+	}
+	after_fork_in_parent();
+}
+
+static void start(void)
+{
+	if (getauxval(AT_SECURE))
+		return;
+	real_start();
+	if (!read_settings())
+		return;
+	if (!settings.spool[0])
+		settings_spool_folder(settings.spool);
+	finisher_find_tool();
+	read_default_stack_size();
+	if (make_spool(&spool) != 0) {
+		if (settings.verbose)
+			say("cannot make a spool in ", settings.spool);
+		return;
+	}
+	record_texts();
+	modules_start(&spool);
+	if (pthread_key_create(&thread_end_key, end_thread) != 0 ||
+		signals_start(cpu_sampler_tick) < 0 ||
+		pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0) {
+		unlink(spool_path);
+		spool_abandon(&spool);
+		return;
+	}
+	at_quick_exit(agent_stop);
+	threads_start(&spool, SECOND_NS / settings.freq_hz, signals_number());
+	start_sampling();
+	threads_begin(threads_main_stack(), 0);
+	threads_scan_now();
+}
+
+__attribute__((constructor)) static void on_load(void)
+{
+	const int saved_errno = errno;
+
+	start();
+	errno = saved_errno;
+}
+
+/* --- stop --- */
+
+static bool recorder_is_there(void)
+{
+	return settings.recorder_pid &&
+		raw_syscall3(SYS_kill, settings.recorder_pid, 0, 0) != -ESRCH;
+}
+
+void agent_stop(void)
+{
+	if (state != RECORDING || getpid() != owner)
+		return;
+	state = STOPPED;
+	cpu_sampler_stop();
+	spool_end(&spool);
+	if (recorder_is_there())
+		return;
+	if (spool.header->counters[SPOOL_COUNT_SAMPLES] == 0)
+		unlink(spool_path);
+	else
+		finisher_run(spool_path, settings.verbose);
+}
+
+__attribute__((destructor)) static void on_unload(void)
+{
+	agent_stop();
+}

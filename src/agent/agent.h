@@ -1,0 +1,32 @@
+/*
+ * The agent's life: start in the constructor, stop in the destructor (or _exit, quick_exit),
+ * anew in a child of fork().
+ *
+ * Start: real functions, settings, spool, modules, signal, handler's target, main thread's timer.
+ * Stop: handler's target away, handlers waited for, spool ended, the tool started to write the
+ * profile.  What was started is not taken apart: the process is about to end.
+ */
+#ifndef AGENT_AGENT_H
+#define AGENT_AGENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/stack_memory.h"
+
+/* Started, not stopped, and in the very process that was started (not in a child made behind
+ * our back). */
+bool agent_is_recording(void);
+
+/* A thread begins: its stack, the name it inherits. */
+void agent_thread_begins(struct stack_range stack, uint16_t name);
+
+/* Of threads made without attributes, bytes. */
+size_t agent_default_stack_size(void);
+
+/* Recording ends and the profile is written.  The second call does nothing; nor does a call in another
+ * process (a child of vfork). */
+void agent_stop(void);
+
+#endif

@@ -1,0 +1,872 @@
+#include "agent/cfi.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+
+/* Pointer encodings: LSB 5.0 Core, 10.5.1. */
+#define PE_OMIT 0xff
+#define PE_FORMAT 0x0f
+#define PE_BASE 0x70
+#define PE_INDIRECT 0x80
+#define PE_PCREL 0x10
+#define PE_DATAREL 0x30
+#define PE_ALIGNED 0x50
+#define PE_DATAREL_SDATA4 0x3b
+
+#define INSTRUCTIONS_MAX 20000 /* of one FDE; the longest seen in the wild has about 6,000 */
+#define WALK_MAX 100000 /* FDEs looked at where there is no search table */
+#define EXPRESSION_STEPS_MAX 256
+#define EXPRESSION_STACK 32
+
+/* Registers a callee hands back as it found them: rbx, rbp, r12-r15 (psABI 3.2.1). */
+#define CALLEE_SAVED (1u << 3 | 1u << 6 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 15)
+
+/* --- reading the tables --- */
+
+static struct bytes bytes_at(const struct cfi_table *table, uint64_t vaddr)
+{
+	uint64_t offset = vaddr - table->vaddr;
+
+	if (offset > table->size)
+		return (struct bytes){ .broken = true };
+	return bytes_over(table->data + offset, table->size - offset);
+}
+
+static uint64_t vaddr_of(const struct cfi_table *table, const struct bytes *b)
+{
+	return table->vaddr + (uint64_t)(b->at - table->data);
+}
+
+static uint64_t read_value(struct bytes *b, uint8_t format)
+{
+	switch (format & PE_FORMAT) {
+	case 0x00: /* absptr */
+	case 0x04: /* udata8 */
+	case 0x0c: /* sdata8 */
+		return bytes_u64(b);
+	case 0x01:
+		return bytes_uleb128(b);
+	case 0x02:
+		return bytes_u16(b);
+	case 0x03:
+		return bytes_u32(b);
+	case 0x09:
+		return (uint64_t)bytes_sleb128(b);
+	case 0x0a:
+		return (uint64_t)(int64_t)(int16_t)bytes_u16(b);
+	case 0x0b:
+		return (uint64_t)(int64_t)(int32_t)bytes_u32(b);
+	}
+	b->broken = true;
+	return 0;
+}
+
+/* An encoded pointer as a vaddr. */
+static uint64_t read_pointer(const struct cfi_table *table, struct bytes *b, uint8_t encoding)
+{
+	uint64_t here = vaddr_of(table, b);
+	uint64_t value;
+
+	if (encoding == PE_ALIGNED) {
+		bytes_skip(b, -here & 7);
+		return bytes_u64(b) - table->bias;
+	}
+	value = read_value(b, encoding);
+	switch (encoding & PE_BASE) {
+	case 0:
+		return value - table->bias;
+	case PE_PCREL:
+		return value + here;
+	case PE_DATAREL:
+		return value + table->header_vaddr;
+	}
+	b->broken = true;
+	return 0;
+}
+
+bool cfi_table_open(struct cfi_table *table)
+{
+	struct bytes b = bytes_at(table, table->header_vaddr);
+	uint8_t version = bytes_u8(&b);
+	uint8_t frame_encoding = bytes_u8(&b);
+	uint8_t count_encoding = bytes_u8(&b);
+	uint8_t search_encoding = bytes_u8(&b);
+	uint64_t count;
+
+	table->search_count = 0;
+	table->frame_vaddr = read_pointer(table, &b, frame_encoding);
+	if (!bytes_ok(&b) || version != 1 || frame_encoding == PE_OMIT)
+		return false;
+	if (count_encoding == PE_OMIT || search_encoding != PE_DATAREL_SDATA4)
+		return true;
+	count = read_value(&b, count_encoding);
+	if (!bytes_ok(&b) || count > bytes_left(&b) / 8)
+		return false;
+	table->search_count = (uint32_t)count;
+	table->search_vaddr = vaddr_of(table, &b);
+	return true;
+}
+
+/* One CIE or FDE: its contents without the length field. */
+struct entry {
+	struct bytes body; /* behind the id field */
+	uint64_t id_vaddr; /* where the CIE pointer or id is */
+	uint64_t id; /* 0: a CIE; else the distance back from ID_VADDR to the FDE's CIE */
+	uint64_t next_vaddr;
+};
+
+/* False at the terminator and at what does not fit. */
+static bool read_entry(const struct cfi_table *table, uint64_t vaddr, struct entry *entry)
+{
+	struct bytes b = bytes_at(table, vaddr);
+	uint64_t length = bytes_u32(&b);
+	const void *start;
+
+	if (length == 0xffffffff)
+		length = bytes_u64(&b);
+	entry->id_vaddr = bytes_ok(&b) ? vaddr_of(table, &b) : 0;
+	start = bytes_take(&b, length);
+	if (!start || length < 4)
+		return false;
+	entry->next_vaddr = vaddr_of(table, &b);
+	entry->body = bytes_over(start, length);
+	entry->id = bytes_u32(&entry->body);
+	return true;
+}
+
+struct cie {
+	uint64_t code_align;
+	int64_t data_align;
+	uint64_t ra_register;
+	uint8_t pointer_encoding;
+	bool has_augmentation_data, is_signal_frame;
+	struct bytes instructions;
+};
+
+static bool read_augmentation(const struct cfi_table *table, struct bytes *b,
+	const char *augmentation, struct cie *cie)
+{
+	struct bytes data;
+	uint64_t size;
+	const void *start;
+
+	if (augmentation[0] == '\0')
+		return true;
+	if (augmentation[0] != 'z')
+		return false; /* without its size nothing behind it can be found */
+	size = bytes_uleb128(b);
+	start = bytes_take(b, size);
+	if (!start)
+		return false;
+	data = bytes_over(start, size);
+	cie->has_augmentation_data = true;
+	for (const char *c = augmentation + 1; *c; c++) {
+		uint8_t encoding;
+
+		switch (*c) {
+		case 'R':
+			cie->pointer_encoding = bytes_u8(&data);
+			break;
+		case 'P':
+			encoding = bytes_u8(&data);
+			read_pointer(table, &data, encoding & (uint8_t)~PE_INDIRECT);
+			break;
+		case 'L':
+			bytes_u8(&data);
+			break;
+		case 'S':
+			cie->is_signal_frame = true;
+			break;
+		case 'B': /* aarch64: signed with the B key */
+			break;
+		default:
+			return true; /* the rest is unknown, but its size is known */
+		}
+	}
+	return bytes_ok(&data);
+}
+
+static bool read_cie(const struct cfi_table *table, uint64_t vaddr, struct cie *cie)
+{
+	struct entry entry;
+	struct bytes *b = &entry.body;
+	const char *augmentation;
+	uint8_t version;
+
+	if (!read_entry(table, vaddr, &entry) || entry.id != 0)
+		return false;
+	*cie = (struct cie){ .pointer_encoding = 0 };
+	version = bytes_u8(b);
+	augmentation = bytes_string(b);
+	if (!augmentation || (version != 1 && version != 3 && version != 4))
+		return false;
+	if (version == 4 && (bytes_u8(b) != 8 || bytes_u8(b) != 0))
+		return false; /* address size, segment selector size */
+	cie->code_align = bytes_uleb128(b);
+	cie->data_align = bytes_sleb128(b);
+	cie->ra_register = version == 1 ? bytes_u8(b) : bytes_uleb128(b);
+	if (!read_augmentation(table, b, augmentation, cie) || !bytes_ok(b))
+		return false;
+	cie->instructions = *b;
+	return cie->ra_register == CFI_RA;
+}
+
+struct fde {
+	struct cie cie;
+	uint64_t start, end;
+	struct bytes instructions;
+};
+
+static bool read_fde(const struct cfi_table *table, uint64_t vaddr, struct fde *fde)
+{
+	struct entry entry;
+	struct bytes *b = &entry.body;
+
+	if (!read_entry(table, vaddr, &entry) || entry.id == 0 ||
+		!read_cie(table, entry.id_vaddr - entry.id, &fde->cie))
+		return false;
+	fde->start = read_pointer(table, b, fde->cie.pointer_encoding);
+	fde->end = fde->start + read_value(b, fde->cie.pointer_encoding);
+	if (fde->cie.has_augmentation_data)
+		bytes_skip(b, bytes_uleb128(b));
+	fde->instructions = *b;
+	return bytes_ok(b);
+}
+
+static uint32_t search_word(const struct cfi_table *table, uint64_t index)
+{
+	uint32_t word;
+
+	memcpy(&word, table->data + (table->search_vaddr - table->vaddr) + 4 * index, sizeof(word));
+	return word;
+}
+
+/* The vaddr of the FDE of the last function that starts at or before VADDR; 0: none. */
+static uint64_t search(const struct cfi_table *table, uint64_t vaddr)
+{
+	const int64_t wanted = (int64_t)(vaddr - table->header_vaddr);
+	uint32_t low = 0, high = table->search_count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if ((int32_t)search_word(table, 2 * (uint64_t)middle) <= wanted)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == 0)
+		return 0;
+	return table->header_vaddr +
+		(uint64_t)(int64_t)(int32_t)search_word(table, 2 * (uint64_t)(low - 1) + 1);
+}
+
+static bool walk(const struct cfi_table *table, uint64_t vaddr, struct fde *fde)
+{
+	uint64_t at = table->frame_vaddr;
+	struct entry entry;
+
+	for (int i = 0; i < WALK_MAX && read_entry(table, at, &entry); i++) {
+		if (entry.id != 0 && read_fde(table, at, fde) && vaddr >= fde->start &&
+			vaddr < fde->end)
+			return true;
+		at = entry.next_vaddr;
+	}
+	return false;
+}
+
+static bool find_fde(const struct cfi_table *table, uint64_t vaddr, struct fde *fde)
+{
+	uint64_t at;
+
+	if (table->search_count == 0)
+		return walk(table, vaddr, fde);
+	at = search(table, vaddr);
+	return at && read_fde(table, at, fde) && vaddr >= fde->start && vaddr < fde->end;
+}
+
+/* --- running the instructions --- */
+
+struct run {
+	const struct cfi_table *table;
+	const struct cie *cie;
+	struct cfi_machine *machine;
+	uint64_t location; /* vaddr the row under construction is for */
+	uint64_t wanted;
+	bool past; /* the next row starts beyond WANTED: done */
+};
+
+static void advance(struct run *run, uint64_t delta)
+{
+	uint64_t next = run->location + delta * run->cie->code_align;
+
+	if (next > run->wanted || next < run->location) {
+		run->machine->row_end = next;
+		run->past = true;
+		return;
+	}
+	run->location = next;
+	run->machine->row_start = next;
+}
+
+static bool set_rule(struct run *run, uint64_t reg, enum cfi_rule_kind kind, int64_t value)
+{
+	if (value != (int32_t)value)
+		return false;
+	if (reg < CFI_REGISTERS) /* the others (xmm, x87, ...) decide nothing here */
+		run->machine->row.rules[reg] =
+			(struct cfi_rule){ .kind = (uint8_t)kind, .value = (int32_t)value };
+	return true;
+}
+
+static bool restore_rule(struct run *run, uint64_t reg)
+{
+	if (reg < CFI_REGISTERS)
+		run->machine->row.rules[reg] = run->machine->initial.rules[reg];
+	return true;
+}
+
+static bool set_cfa(struct run *run, uint64_t reg, int64_t offset)
+{
+	if (reg >= CFI_RA || offset != (int32_t)offset)
+		return false;
+	run->machine->row.cfa_register = (uint8_t)reg;
+	run->machine->row.cfa =
+		(struct cfi_rule){ .kind = CFI_RULE_VAL_OFFSET, .value = (int32_t)offset };
+	return true;
+}
+
+static bool read_expression(
+	struct run *run, struct bytes *b, enum cfi_rule_kind kind, struct cfi_rule *rule)
+{
+	uint64_t length = bytes_uleb128(b);
+	const uint8_t *start = bytes_take(b, length);
+
+	if (!start || length > UINT16_MAX || start - run->table->data > INT32_MAX)
+		return false;
+	*rule = (struct cfi_rule){ .kind = (uint8_t)kind,
+		.length = (uint16_t)length,
+		.value = (int32_t)(start - run->table->data) };
+	return true;
+}
+
+static bool set_expression(struct run *run, struct bytes *b, enum cfi_rule_kind kind)
+{
+	uint64_t reg = bytes_uleb128(b);
+	struct cfi_rule ignored;
+
+	return read_expression(
+		run, b, kind, reg < CFI_REGISTERS ? &run->machine->row.rules[reg] : &ignored);
+}
+
+static bool remember(struct cfi_machine *m)
+{
+	if (m->remembered_count == CFI_REMEMBER_MAX)
+		return false;
+	m->remembered[m->remembered_count++] = m->row;
+	return true;
+}
+
+static bool recall(struct cfi_machine *m)
+{
+	if (m->remembered_count == 0)
+		return false;
+	m->row = m->remembered[--m->remembered_count];
+	return true;
+}
+
+/* DWARF 5 table 7.29; the GNU ones are in LSB 5.0 Core 10.6.1.2. */
+static bool run_extended(struct run *run, struct bytes *b, uint8_t opcode)
+{
+	const int64_t data_align = run->cie->data_align;
+	struct cfi_row *row = &run->machine->row;
+	uint64_t reg;
+
+	switch (opcode) {
+	case 0x00: /* nop */
+		return true;
+	case 0x01: /* set_loc */
+		reg = read_pointer(run->table, b, run->cie->pointer_encoding);
+		if (reg > run->wanted) {
+			run->machine->row_end = reg;
+			run->past = true;
+		} else {
+			run->location = run->machine->row_start = reg;
+		}
+		return true;
+	case 0x02: /* advance_loc1 */
+		advance(run, bytes_u8(b));
+		return true;
+	case 0x03: /* advance_loc2 */
+		advance(run, bytes_u16(b));
+		return true;
+	case 0x04: /* advance_loc4 */
+		advance(run, bytes_u32(b));
+		return true;
+	case 0x05: /* offset_extended */
+		reg = bytes_uleb128(b);
+		return set_rule(
+			run, reg, CFI_RULE_OFFSET, (int64_t)bytes_uleb128(b) * data_align);
+	case 0x06: /* restore_extended */
+		return restore_rule(run, bytes_uleb128(b));
+	case 0x07: /* undefined */
+		return set_rule(run, bytes_uleb128(b), CFI_RULE_UNDEFINED, 0);
+	case 0x08: /* same_value */
+		return set_rule(run, bytes_uleb128(b), CFI_RULE_SAME, 0);
+	case 0x09: /* register */
+		reg = bytes_uleb128(b);
+		return set_rule(run, reg, CFI_RULE_REGISTER, (int64_t)bytes_uleb128(b));
+	case 0x0a:
+		return remember(run->machine);
+	case 0x0b:
+		return recall(run->machine);
+	case 0x0c: /* def_cfa */
+		reg = bytes_uleb128(b);
+		return set_cfa(run, reg, (int64_t)bytes_uleb128(b));
+	case 0x0d: /* def_cfa_register */
+		return set_cfa(run, bytes_uleb128(b), row->cfa.value);
+	case 0x0e: /* def_cfa_offset */
+		return set_cfa(run, row->cfa_register, (int64_t)bytes_uleb128(b));
+	case 0x0f: /* def_cfa_expression */
+		return read_expression(run, b, CFI_RULE_VAL_EXPRESSION, &row->cfa);
+	case 0x10: /* expression */
+		return set_expression(run, b, CFI_RULE_EXPRESSION);
+	case 0x11: /* offset_extended_sf */
+		reg = bytes_uleb128(b);
+		return set_rule(run, reg, CFI_RULE_OFFSET, bytes_sleb128(b) * data_align);
+	case 0x12: /* def_cfa_sf */
+		reg = bytes_uleb128(b);
+		return set_cfa(run, reg, bytes_sleb128(b) * data_align);
+	case 0x13: /* def_cfa_offset_sf */
+		return set_cfa(run, row->cfa_register, bytes_sleb128(b) * data_align);
+	case 0x14: /* val_offset */
+		reg = bytes_uleb128(b);
+		return set_rule(
+			run, reg, CFI_RULE_VAL_OFFSET, (int64_t)bytes_uleb128(b) * data_align);
+	case 0x15: /* val_offset_sf */
+		reg = bytes_uleb128(b);
+		return set_rule(run, reg, CFI_RULE_VAL_OFFSET, bytes_sleb128(b) * data_align);
+	case 0x16:
+		return set_expression(run, b, CFI_RULE_VAL_EXPRESSION);
+	case 0x2e: /* GNU_args_size: says nothing about where things are */
+		bytes_uleb128(b);
+		return true;
+	case 0x2f: /* GNU_negative_offset_extended */
+		reg = bytes_uleb128(b);
+		return set_rule(
+			run, reg, CFI_RULE_OFFSET, -(int64_t)bytes_uleb128(b) * data_align);
+	}
+	return false;
+}
+
+static bool run_instructions(struct run *run, struct bytes b)
+{
+	for (int i = 0; bytes_left(&b) > 0 && !run->past; i++) {
+		uint8_t opcode = bytes_u8(&b);
+		uint8_t operand = opcode & 0x3f;
+		bool ok = true;
+
+		switch (opcode & 0xc0) {
+		case 0x40:
+			advance(run, operand);
+			break;
+		case 0x80:
+			ok = set_rule(run, operand, CFI_RULE_OFFSET,
+				(int64_t)bytes_uleb128(&b) * run->cie->data_align);
+			break;
+		case 0xc0:
+			ok = restore_rule(run, operand);
+			break;
+		default:
+			ok = run_extended(run, &b, opcode);
+		}
+		if (!ok || !bytes_ok(&b) || i == INSTRUCTIONS_MAX)
+			return false;
+	}
+	return true;
+}
+
+bool cfi_find_row(const struct cfi_table *table, uint64_t vaddr, struct cfi_machine *machine)
+{
+	struct fde fde;
+	struct run run = { .table = table, .machine = machine, .cie = &fde.cie };
+
+	if (!table->data || !find_fde(table, vaddr, &fde))
+		return false;
+	machine->is_signal_frame = fde.cie.is_signal_frame;
+	machine->start = machine->row_start = fde.start;
+	machine->end = machine->row_end = fde.end;
+	machine->remembered_count = 0;
+	memset(&machine->row, 0, sizeof(machine->row));
+	/* The CIE's own instructions hold for the whole FDE and do not advance. */
+	run.location = 0;
+	run.wanted = UINT64_MAX;
+	if (!run_instructions(&run, fde.cie.instructions))
+		return false;
+	machine->initial = machine->row;
+	run.location = machine->row_start = fde.start;
+	machine->row_end = fde.end;
+	run.wanted = vaddr;
+	run.past = false;
+	return run_instructions(&run, fde.instructions) &&
+		machine->row.cfa.kind != CFI_RULE_UNSET;
+}
+
+/* --- expressions --- */
+
+struct evaluation {
+	const struct cfi_table *table;
+	const struct cfi_registers *registers;
+	cfi_read_word *read;
+	void *context;
+	uint64_t stack[EXPRESSION_STACK];
+	uint32_t depth;
+	enum cfi_step failure;
+};
+
+static void push(struct evaluation *e, uint64_t value)
+{
+	if (e->depth == EXPRESSION_STACK)
+		e->failure = CFI_FAILED;
+	else
+		e->stack[e->depth++] = value;
+}
+
+static uint64_t pop(struct evaluation *e)
+{
+	if (e->depth == 0) {
+		e->failure = CFI_FAILED;
+		return 0;
+	}
+	return e->stack[--e->depth];
+}
+
+static uint64_t peek(struct evaluation *e, uint64_t below_top)
+{
+	if (below_top >= e->depth) {
+		e->failure = CFI_FAILED;
+		return 0;
+	}
+	return e->stack[e->depth - 1 - below_top];
+}
+
+static uint64_t register_value(struct evaluation *e, uint64_t reg)
+{
+	if (reg >= CFI_REGISTERS) {
+		e->failure = CFI_FAILED;
+		return 0;
+	}
+	if (!(e->registers->valid >> reg & 1))
+		e->failure = CFI_NEEDS_REGISTER;
+	return e->registers->value[reg];
+}
+
+static void push_memory(struct evaluation *e, uint64_t address, uint8_t size)
+{
+	uint64_t word = 0;
+
+	if (size == 0 || size > 8 || !e->read(e->context, address, &word)) {
+		e->failure = CFI_FAILED;
+		return;
+	}
+	push(e, size == 8 ? word : word & (((uint64_t)1 << 8 * size) - 1));
+}
+
+static void run_binary(struct evaluation *e, uint8_t opcode)
+{
+	uint64_t right = pop(e);
+	uint64_t left = pop(e);
+	int64_t signed_left = (int64_t)left, signed_right = (int64_t)right;
+	uint64_t result = 0;
+
+	switch (opcode) {
+	case 0x1a:
+		result = left & right;
+		break;
+	case 0x1b: /* div: signed */
+		if (right == 0 || (signed_right == -1 && signed_left == INT64_MIN))
+			e->failure = CFI_FAILED;
+		else
+			result = (uint64_t)(signed_left / signed_right);
+		break;
+	case 0x1c:
+		result = left - right;
+		break;
+	case 0x1d: /* mod: unsigned */
+		if (right == 0)
+			e->failure = CFI_FAILED;
+		else
+			result = left % right;
+		break;
+	case 0x1e:
+		result = left * right;
+		break;
+	case 0x21:
+		result = left | right;
+		break;
+	case 0x22:
+		result = left + right;
+		break;
+	case 0x24:
+		result = right < 64 ? left << right : 0;
+		break;
+	case 0x25:
+		result = right < 64 ? left >> right : 0;
+		break;
+	case 0x26:
+		result = (uint64_t)(signed_left >> (right < 63 ? right : 63));
+		break;
+	case 0x27:
+		result = left ^ right;
+		break;
+	case 0x29:
+		result = signed_left == signed_right;
+		break;
+	case 0x2a:
+		result = signed_left >= signed_right;
+		break;
+	case 0x2b:
+		result = signed_left > signed_right;
+		break;
+	case 0x2c:
+		result = signed_left <= signed_right;
+		break;
+	case 0x2d:
+		result = signed_left < signed_right;
+		break;
+	case 0x2e:
+		result = signed_left != signed_right;
+		break;
+	}
+	push(e, result);
+}
+
+/* Constants: DW_OP_addr and DW_OP_const1u to consts. */
+static uint64_t read_constant(struct evaluation *e, struct bytes *b, uint8_t opcode)
+{
+	switch (opcode) {
+	case 0x03:
+	case 0x0e:
+	case 0x0f:
+		return bytes_u64(b);
+	case 0x08:
+		return bytes_u8(b);
+	case 0x09:
+		return (uint64_t)(int64_t)(int8_t)bytes_u8(b);
+	case 0x0a:
+		return bytes_u16(b);
+	case 0x0b:
+		return (uint64_t)(int64_t)(int16_t)bytes_u16(b);
+	case 0x0c:
+		return bytes_u32(b);
+	case 0x0d:
+		return (uint64_t)(int64_t)(int32_t)bytes_u32(b);
+	case 0x10:
+		return bytes_uleb128(b);
+	case 0x11:
+		return (uint64_t)bytes_sleb128(b);
+	}
+	e->failure = CFI_FAILED;
+	return 0;
+}
+
+static void jump(struct evaluation *e, struct bytes *b, struct bytes whole, bool taken)
+{
+	int16_t distance = (int16_t)bytes_u16(b);
+	ptrdiff_t target = b->at - whole.at + distance;
+
+	if (!bytes_ok(b) || target < 0 || target > whole.end - whole.at)
+		e->failure = CFI_FAILED;
+	else if (taken)
+		b->at = whole.at + target;
+}
+
+/* One operation: DWARF 5 table 7.9. */
+static void run_operation(struct evaluation *e, struct bytes *b, struct bytes whole)
+{
+	uint8_t opcode = bytes_u8(b);
+	uint64_t a, c, d;
+
+	if (opcode >= 0x30 && opcode <= 0x4f) { /* lit0-31 */
+		push(e, opcode - 0x30u);
+		return;
+	}
+	if (opcode >= 0x70 && opcode <= 0x8f) { /* breg0-31 */
+		push(e, register_value(e, opcode - 0x70u) + (uint64_t)bytes_sleb128(b));
+		return;
+	}
+	switch (opcode) {
+	case 0x06: /* deref */
+		push_memory(e, pop(e), 8);
+		break;
+	case 0x94: /* deref_size */
+		a = bytes_u8(b);
+		push_memory(e, pop(e), (uint8_t)a);
+		break;
+	case 0x12: /* dup */
+		push(e, peek(e, 0));
+		break;
+	case 0x13: /* drop */
+		pop(e);
+		break;
+	case 0x14: /* over */
+		push(e, peek(e, 1));
+		break;
+	case 0x15: /* pick */
+		push(e, peek(e, bytes_u8(b)));
+		break;
+	case 0x16: /* swap */
+		a = pop(e);
+		c = pop(e);
+		push(e, a);
+		push(e, c);
+		break;
+	case 0x17: /* rot */
+		a = pop(e);
+		c = pop(e);
+		d = pop(e);
+		push(e, a);
+		push(e, d);
+		push(e, c);
+		break;
+	case 0x19: /* abs */
+		a = pop(e);
+		push(e, (int64_t)a < 0 ? -a : a);
+		break;
+	case 0x1f: /* neg */
+		push(e, -pop(e));
+		break;
+	case 0x20: /* not */
+		push(e, ~pop(e));
+		break;
+	case 0x23: /* plus_uconst */
+		a = pop(e);
+		push(e, a + bytes_uleb128(b));
+		break;
+	case 0x28: /* bra */
+		a = pop(e);
+		jump(e, b, whole, a != 0);
+		break;
+	case 0x2f: /* skip */
+		jump(e, b, whole, true);
+		break;
+	case 0x92: /* bregx */
+		a = bytes_uleb128(b);
+		push(e, register_value(e, a) + (uint64_t)bytes_sleb128(b));
+		break;
+	case 0x96: /* nop */
+		break;
+	default:
+		if ((opcode >= 0x1a && opcode <= 0x27) || (opcode >= 0x29 && opcode <= 0x2e))
+			run_binary(e, opcode);
+		else
+			push(e, read_constant(e, b, opcode));
+	}
+}
+
+static enum cfi_step evaluate(
+	struct evaluation *e, const struct cfi_rule *rule, bool push_cfa, uint64_t cfa, uint64_t *out)
+{
+	const struct bytes whole = bytes_over(e->table->data + rule->value, rule->length);
+	struct bytes b = whole;
+
+	e->depth = 0;
+	e->failure = CFI_STEPPED;
+	if (push_cfa)
+		push(e, cfa);
+	for (int i = 0; bytes_left(&b) > 0; i++) {
+		run_operation(e, &b, whole);
+		if (!bytes_ok(&b) || i == EXPRESSION_STEPS_MAX)
+			return CFI_FAILED;
+		if (e->failure != CFI_STEPPED)
+			return e->failure;
+	}
+	*out = pop(e);
+	return e->failure;
+}
+
+/* --- a step --- */
+
+static enum cfi_step find_cfa(struct evaluation *e, const struct cfi_row *row, uint64_t *cfa)
+{
+	if (row->cfa.kind == CFI_RULE_VAL_EXPRESSION)
+		return evaluate(e, &row->cfa, false, 0, cfa);
+	e->failure = CFI_STEPPED;
+	*cfa = register_value(e, row->cfa_register) + (uint64_t)(int64_t)row->cfa.value;
+	return e->failure;
+}
+
+/* The caller's value of REG: *KNOWN is false when the callee has lost it. */
+static enum cfi_step find_register(struct evaluation *e, const struct cfi_row *row, uint32_t reg,
+	uint64_t cfa, uint64_t *value, bool *known)
+{
+	const struct cfi_rule *rule = &row->rules[reg];
+	const uint64_t at = cfa + (uint64_t)(int64_t)rule->value;
+	enum cfi_step step;
+	uint64_t address;
+
+	*known = true;
+	switch (rule->kind) {
+	case CFI_RULE_UNSET:
+		if (reg == CFI_RSP) {
+			*value = cfa; /* psABI 6.2.5: the CFA is rsp before the call */
+			return CFI_STEPPED;
+		}
+		*known = (CALLEE_SAVED >> reg & 1) && (e->registers->valid >> reg & 1);
+		*value = e->registers->value[reg];
+		return CFI_STEPPED;
+	case CFI_RULE_SAME:
+		*known = e->registers->valid >> reg & 1;
+		*value = e->registers->value[reg];
+		return CFI_STEPPED;
+	case CFI_RULE_OFFSET:
+		return e->read(e->context, at, value) ? CFI_STEPPED : CFI_FAILED;
+	case CFI_RULE_VAL_OFFSET:
+		*value = at;
+		return CFI_STEPPED;
+	case CFI_RULE_REGISTER:
+		e->failure = CFI_STEPPED;
+		*value = register_value(e, (uint32_t)rule->value);
+		return e->failure;
+	case CFI_RULE_EXPRESSION:
+		step = evaluate(e, rule, true, cfa, &address);
+		if (step != CFI_STEPPED)
+			return step;
+		return e->read(e->context, address, value) ? CFI_STEPPED : CFI_FAILED;
+	case CFI_RULE_VAL_EXPRESSION:
+		return evaluate(e, rule, true, cfa, value);
+	}
+	*known = false;
+	return CFI_STEPPED;
+}
+
+enum cfi_step cfi_step(const struct cfi_table *table, const struct cfi_row *row,
+	struct cfi_registers *registers, cfi_read_word *read, void *context, uint64_t *cfa_out)
+{
+	struct evaluation e = {
+		.table = table, .registers = registers, .read = read, .context = context };
+	struct cfi_registers caller = { .valid = 0 };
+	enum cfi_step step;
+	uint64_t cfa;
+
+	if (row->rules[CFI_RA].kind == CFI_RULE_UNDEFINED)
+		return CFI_OUTERMOST;
+	step = find_cfa(&e, row, &cfa);
+	if (step != CFI_STEPPED)
+		return step;
+	for (uint32_t reg = 0; reg < CFI_REGISTERS; reg++) {
+		bool known;
+
+		step = find_register(&e, row, reg, cfa, &caller.value[reg], &known);
+		if (step == CFI_STEPPED && known)
+			caller.valid |= 1u << reg;
+		else if (reg == CFI_RA || reg == CFI_RSP)
+			return step == CFI_STEPPED ? CFI_FAILED : step;
+		/* Another register that cannot be had is only lost. */
+	}
+	*registers = caller;
+	if (cfa_out)
+		*cfa_out = cfa;
+	return CFI_STEPPED;
+}

@@ -1,0 +1,143 @@
+#define _GNU_SOURCE
+#include "agent/cpu_sampler.h"
+
+#include <stdbool.h>
+#include <x86intrin.h>
+
+#include "agent/signals.h"
+#include "agent/threads.h"
+#include "agent/unwind.h"
+#include "base/compiler.h"
+#include "base/monotonic.h"
+#include "base/syscalls.h"
+
+/* Working memory is lent to a handler for its duration, so threads cost nothing until they run
+ * one; more handlers at once than this need more processors than this. */
+#define SCRATCH_COUNT 64
+static struct unwind_scratch scratches[SCRATCH_COUNT];
+static uint64_t scratches_taken; /* bit per scratch */
+
+static struct spool_writer *recording; /* NULL: ticks are ignored */
+static uint64_t stop_at_ns;
+
+/* The same scratch for a thread as last time, if it is free: its lines may still be in cache. */
+static struct unwind_scratch *take_scratch(uint32_t hint)
+{
+	for (uint32_t i = 0; i < SCRATCH_COUNT; i++) {
+		const uint32_t at = (hint + i) % SCRATCH_COUNT;
+		const uint64_t bit = (uint64_t)1 << at;
+
+		if (!(__atomic_fetch_or(&scratches_taken, bit, __ATOMIC_ACQUIRE) & bit))
+			return &scratches[at];
+	}
+	return NULL;
+}
+
+static void give_back(struct unwind_scratch *scratch)
+{
+	__atomic_fetch_and(
+		&scratches_taken, ~((uint64_t)1 << (scratch - scratches)), __ATOMIC_SEQ_CST);
+}
+
+/* Periods since the last tick was delivered: the kernel looks at timers once a scheduler tick, and
+ * counts what it could not deliver separately. */
+static uint64_t periods_of(const siginfo_t *info)
+{
+	return 1 + (uint64_t)(info->si_overrun > 0 ? info->si_overrun : 0);
+}
+
+static void note_cost(struct spool_writer *spool, uint64_t cycles)
+{
+	int log2 = 63 - __builtin_clzll(cycles | 1);
+	int bucket = log2 < 2 ? 0 : 4 * (log2 - SPOOL_COST_FIRST) + (int)(cycles >> (log2 - 2) & 3);
+
+	if (bucket < 0)
+		bucket = 0;
+	if (bucket >= SPOOL_COST_BUCKETS)
+		bucket = SPOOL_COST_BUCKETS - 1;
+	__atomic_fetch_add(&spool->header->handler_cost[bucket], 1, __ATOMIC_RELAXED);
+}
+
+static void record(struct spool_writer *spool, struct unwind_scratch *scratch, uint64_t periods,
+	const ucontext_t *context)
+{
+	size_t frame_count;
+
+	unwind_registers(context, &scratch->registers);
+	frame_count = unwind_capture(scratch, thread_self.stack);
+	if (unwind_is_truncated(scratch, frame_count))
+		spool_count(spool, SPOOL_COUNT_TRUNCATED, 1);
+	spool_append_sample(spool, scratch->frames, frame_count, threads_name_self(), periods);
+	spool_count(spool, SPOOL_COUNT_SAMPLES, 1);
+}
+
+static void sample(struct spool_writer *spool, const siginfo_t *info, const ucontext_t *context)
+{
+	const uint64_t started = __rdtsc();
+	const uint64_t periods = periods_of(info);
+	const uint64_t now_ns = monotonic_ns();
+	struct unwind_scratch *scratch;
+
+	if (UNLIKELY(thread_self.tid == 0))
+		threads_adopt_self();
+	if (UNLIKELY(stop_at_ns && now_ns >= stop_at_ns)) {
+		threads_silence_self();
+		return;
+	}
+	if (UNLIKELY(info->si_value.sival_ptr == &process_tick_cookie)) {
+		if (thread_self.has_timer)
+			return; /* it counts its own time */
+		spool_count(spool, SPOOL_COUNT_FALLBACK_TICKS, periods);
+	}
+	spool_count(spool, SPOOL_COUNT_TICKS, periods);
+	scratch = take_scratch(thread_self.tid);
+	if (UNLIKELY(!scratch)) {
+		spool_count(spool, SPOOL_LOST_BUSY, periods);
+		return;
+	}
+	if (LIKELY(__atomic_load_n(&recording, __ATOMIC_SEQ_CST) == spool)) {
+		record(spool, scratch, periods, context);
+		__atomic_store_n(&spool->header->last_monotonic_ns, now_ns, __ATOMIC_RELAXED);
+		__atomic_store_n(&spool->header->last_tsc, started, __ATOMIC_RELAXED);
+		threads_scan_sometimes(now_ns);
+		note_cost(spool, __rdtsc() - started);
+	}
+	give_back(scratch);
+}
+
+void cpu_sampler_tick(int number, siginfo_t *info, void *context)
+{
+	struct spool_writer *spool = __atomic_load_n(&recording, __ATOMIC_ACQUIRE);
+	const void *cookie = info->si_value.sival_ptr;
+
+	if (UNLIKELY(info->si_code != SI_TIMER ||
+		    (cookie != &thread_tick_cookie && cookie != &process_tick_cookie))) {
+		if (spool)
+			spool_count(spool, SPOOL_COUNT_FOREIGN_SIGNALS, 1);
+		signals_forward(number, info, context);
+		return;
+	}
+	/* No errno to keep: nothing below calls libc's wrappers of system calls. */
+	if (spool)
+		sample(spool, info, context);
+}
+
+void cpu_sampler_start(struct spool_writer *spool, uint64_t stop_at)
+{
+	stop_at_ns = stop_at;
+	__atomic_store_n(&recording, spool, __ATOMIC_SEQ_CST);
+}
+
+void cpu_sampler_restart_in_child(void)
+{
+	scratches_taken = 0;
+}
+
+void cpu_sampler_stop(void)
+{
+	const uint64_t give_up_ns = monotonic_ns() + 100000000;
+
+	__atomic_store_n(&recording, NULL, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&scratches_taken, __ATOMIC_SEQ_CST) && monotonic_ns() < give_up_ns)
+		raw_syscall1(SYS_sched_yield, 0);
+}

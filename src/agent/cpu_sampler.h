@@ -1,0 +1,25 @@
+/*
+ * Sampling of CPU time: the handler that the threads' timers call.
+ */
+#ifndef AGENT_CPU_SAMPLER_H
+#define AGENT_CPU_SAMPLER_H
+
+#include <signal.h>
+#include <stdint.h>
+
+#include "spool/spool_writer.h"
+
+/* The handler for signals_start(). */
+void cpu_sampler_tick(int number, siginfo_t *info, void *context);
+
+/* From now on ticks are recorded in SPOOL, until cpu_sampler_stop() or until CLOCK_MONOTONIC
+ * passes STOP_AT_NS (0: never). */
+void cpu_sampler_start(struct spool_writer *spool, uint64_t stop_at_ns);
+
+/* fork() has made a process with one thread, which is in no handler. */
+void cpu_sampler_restart_in_child(void);
+
+/* No handler records any more when this returns (or a tenth of a second has passed). */
+void cpu_sampler_stop(void);
+
+#endif

@@ -1,0 +1,178 @@
+#define _GNU_SOURCE
+#include "agent/signals.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "agent/real.h"
+#include "agent/threads.h"
+#include "base/compiler.h"
+#include "base/syscalls.h"
+
+static int number_taken;
+static struct sigaction host_action; /* what the host believes is installed */
+
+int signals_number(void)
+{
+	return number_taken;
+}
+
+static uint64_t mask_bit(void)
+{
+	return (uint64_t)1 << (number_taken - 1);
+}
+
+void signals_unblock(void)
+{
+	const uint64_t ours = mask_bit();
+
+	raw_syscall4(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&ours, 0, sizeof(ours));
+}
+
+int signals_start(signal_handler *handler)
+{
+	struct sigaction action = { .sa_sigaction = handler,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
+	struct sigaction old;
+
+	sigfillset(&action.sa_mask);
+	/* The very last is Valgrind's. */
+	for (int number = SIGRTMAX - 1; number >= SIGRTMIN; number--) {
+		if (real.sigaction(number, NULL, &old) < 0 || (old.sa_flags & SA_SIGINFO) ||
+			old.sa_handler != SIG_DFL)
+			continue;
+		if (real.sigaction(number, &action, NULL) < 0)
+			continue;
+		number_taken = number;
+		signals_unblock();
+		return number;
+	}
+	return -EBUSY;
+}
+
+/* The host has no handler: the default action of a real-time signal is the end of the process,
+ * with this very signal.  It takes effect when the handler returns. */
+static void die_by(int number)
+{
+	const struct sigaction action = { .sa_handler = SIG_DFL };
+
+	real.sigaction(number, &action, NULL);
+	raw_syscall3(SYS_tgkill, getpid(), raw_syscall1(SYS_gettid, 0), number);
+}
+
+void signals_forward(int number, siginfo_t *info, void *context)
+{
+	const int saved_errno = errno;
+
+	if (host_action.sa_flags & SA_SIGINFO)
+		host_action.sa_sigaction(number, info, context);
+	else if (host_action.sa_handler == SIG_DFL)
+		die_by(number);
+	else if (host_action.sa_handler != SIG_IGN)
+		host_action.sa_handler(number);
+	errno = saved_errno;
+}
+
+/* --- hooks: handlers --- */
+
+EXPORT int sigaction(int number, const struct sigaction *action, struct sigaction *old)
+{
+	struct sigaction before = host_action;
+
+	real_start();
+	if (number == 0 || number != number_taken)
+		return real.sigaction(number, action, old);
+	if (action)
+		host_action = *action;
+	if (old)
+		*old = before;
+	return 0;
+}
+
+EXPORT sighandler_t signal(int number, sighandler_t handler)
+{
+	sighandler_t before = host_action.sa_handler;
+
+	real_start();
+	if (number == 0 || number != number_taken)
+		return real.signal(number, handler);
+	host_action = (struct sigaction){ .sa_handler = handler, .sa_flags = SA_RESTART };
+	return before;
+}
+
+/* --- hooks: masks --- */
+
+/* SET without our signal, in COPY. */
+static const sigset_t *without_ours(const sigset_t *set, sigset_t *copy)
+{
+	if (!set || number_taken == 0 || sigismember(set, number_taken) != 1)
+		return set;
+	*copy = *set;
+	sigdelset(copy, number_taken);
+	return copy;
+}
+
+static int change_mask(int (*change)(int, const sigset_t *, sigset_t *), int how,
+	const sigset_t *set, sigset_t *old)
+{
+	const bool blocked_before = thread_self.host_blocks_signal;
+	const bool has_ours = set && number_taken && sigismember(set, number_taken) == 1;
+	sigset_t copy;
+	int r = change(how, how == SIG_UNBLOCK ? set : without_ours(set, &copy), old);
+
+	if (r != 0 || number_taken == 0)
+		return r;
+	if (set && (how == SIG_SETMASK || has_ours))
+		thread_self.host_blocks_signal = has_ours && how != SIG_UNBLOCK;
+	if (old && blocked_before)
+		sigaddset(old, number_taken);
+	return r;
+}
+
+EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+	real_start();
+	return change_mask(real.sigprocmask, how, set, old);
+}
+
+EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+	real_start();
+	return change_mask(real.pthread_sigmask, how, set, old);
+}
+
+/* --- hooks: waiting for signals, which would swallow ticks --- */
+
+EXPORT int sigwait(const sigset_t *set, int *number)
+{
+	sigset_t copy;
+
+	real_start();
+	return real.sigwait(without_ours(set, &copy), number);
+}
+
+EXPORT int sigwaitinfo(const sigset_t *set, siginfo_t *info)
+{
+	sigset_t copy;
+
+	real_start();
+	return real.sigwaitinfo(without_ours(set, &copy), info);
+}
+
+EXPORT int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
+{
+	sigset_t copy;
+
+	real_start();
+	return real.sigtimedwait(without_ours(set, &copy), info, timeout);
+}
+
+EXPORT int signalfd(int descriptor, const sigset_t *set, int flags)
+{
+	sigset_t copy;
+
+	real_start();
+	return real.signalfd(descriptor, without_ours(set, &copy), flags);
+}

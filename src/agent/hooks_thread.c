@@ -1,0 +1,139 @@
+/*
+ * pthread_create and thrd_create: the new thread gets its timer before the host's code runs in
+ * it.  pthread_setname_np and prctl: names of threads are read again when one was given.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdarg.h>
+#include <sys/prctl.h>
+#include <threads.h>
+
+#include "agent/agent.h"
+#include "agent/real.h"
+#include "agent/signals.h"
+#include "agent/threads.h"
+#include "base/compiler.h"
+
+/* What a new thread is told.  Lent, not allocated: the host's malloc is none of our business.
+ * When all are taken the thread starts without our help, and the scan finds it. */
+struct start {
+	uint32_t taken;
+	uint16_t name;
+	bool host_blocks_signal;
+	uint64_t stack_size;
+	void *(*routine)(void *);
+	void *argument;
+};
+
+#define STARTS_MAX 1024
+static struct start starts[STARTS_MAX];
+
+static struct start *take_start(void)
+{
+	static uint32_t next;
+
+	for (int i = 0; i < STARTS_MAX; i++) {
+		struct start *s =
+			&starts[__atomic_fetch_add(&next, 1, __ATOMIC_RELAXED) % STARTS_MAX];
+
+		if (__atomic_exchange_n(&s->taken, 1, __ATOMIC_ACQUIRE) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+static void give_back(struct start *s)
+{
+	__atomic_store_n(&s->taken, 0, __ATOMIC_RELEASE);
+}
+
+/* Ends in a jump to the host's routine, so no frame of ours is on the thread's stack. */
+static void *begin_thread(void *argument)
+{
+	struct start *lent = argument;
+	const struct start s = *lent;
+
+	give_back(lent);
+	thread_self.host_blocks_signal = s.host_blocks_signal;
+	agent_thread_begins(threads_created_stack(s.stack_size), s.name);
+	return s.routine(s.argument);
+}
+
+static struct start *prepare(void *(*routine)(void *), void *argument, uint64_t stack_size)
+{
+	struct start *s = agent_is_recording() ? take_start() : NULL;
+
+	if (!s)
+		return NULL;
+	s->routine = routine;
+	s->argument = argument;
+	s->stack_size = stack_size;
+	s->name = thread_self.name;
+	s->host_blocks_signal = thread_self.host_blocks_signal;
+	return s;
+}
+
+EXPORT int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attr,
+	void *(*routine)(void *), void *restrict argument)
+{
+	size_t stack_size = agent_default_stack_size();
+	struct start *s;
+	int r;
+
+	real_start();
+	if (attr)
+		pthread_attr_getstacksize(attr, &stack_size);
+	s = prepare(routine, argument, stack_size);
+	if (!s)
+		return real.pthread_create(thread, attr, routine, argument);
+	r = real.pthread_create(thread, attr, begin_thread, s);
+	if (r != 0)
+		give_back(s);
+	return r;
+}
+
+EXPORT int thrd_create(thrd_t *thread, thrd_start_t routine, void *argument)
+{
+	struct start *s;
+	int r;
+
+	real_start();
+	/* int or void *: both come back in rax, untouched. */
+	s = prepare((void *(*)(void *))(void *)routine, argument, agent_default_stack_size());
+	if (!s)
+		return real.thrd_create(thread, routine, argument);
+	r = real.thrd_create(thread, (thrd_start_t)(void *)begin_thread, s);
+	if (r != thrd_success)
+		give_back(s);
+	return r;
+}
+
+EXPORT int pthread_setname_np(pthread_t thread, const char *name)
+{
+	int r;
+
+	real_start();
+	r = real.pthread_setname_np(thread, name);
+	threads_renamed();
+	return r;
+}
+
+/* Takes what glibc's own takes: four more words, whether given or not. */
+EXPORT int prctl(int option, ...)
+{
+	unsigned long a, b, c, d;
+	va_list arguments;
+	int r;
+
+	va_start(arguments, option);
+	a = va_arg(arguments, unsigned long);
+	b = va_arg(arguments, unsigned long);
+	c = va_arg(arguments, unsigned long);
+	d = va_arg(arguments, unsigned long);
+	va_end(arguments);
+	real_start();
+	r = real.prctl(option, a, b, c, d);
+	if (option == PR_SET_NAME)
+		threads_renamed();
+	return r;
+}

@@ -1,0 +1,669 @@
+#define _GNU_SOURCE
+#include "agent/modules.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "agent/real.h"
+#include "base/hash.h"
+#include "base/monotonic.h"
+#include "base/syscalls.h"
+
+#define MODULES_MAX 16384
+#define INSTANCES_MAX 16384 /* fits the unwinder's 16 bits */
+#define MAP_BUFFERS 4
+#define SEGMENTS_MAX 16 /* executable ones of one library */
+#define COPY_IN_HANDLER_MAX ((size_t)256 << 10) /* bytes */
+#define LOCK_TRIES 1000
+#define PAGE_MASK ((uint64_t)4095)
+#define HANDLES_KNOWN 256
+
+static struct module modules[MODULES_MAX];
+static struct module_instance instances[INSTANCES_MAX];
+static struct module_map buffers[MAP_BUFFERS];
+static struct module_map *current = &buffers[0];
+static uint32_t module_count, instance_count;
+static struct spool_writer *spool;
+static bool copies_pending;
+static const void *handles_known[HANDLES_KNOWN]; /* by address: dlsym's fast way out */
+static char path_buffer[PATH_MAX + 256]; /* under the lock */
+
+/* --- one writer at a time --- */
+
+static uint32_t writer_lock;
+
+static bool try_lock(void)
+{
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (__atomic_exchange_n(&writer_lock, 1, __ATOMIC_ACQUIRE) == 0)
+			return true;
+		__builtin_ia32_pause();
+	}
+	return false;
+}
+
+static void unlock(void)
+{
+	__atomic_store_n(&writer_lock, 0, __ATOMIC_RELEASE);
+}
+
+/* Outside handlers: no signal may interrupt the holder, or a handler of ours on this thread
+ * would find the lock taken for good. */
+static bool lock_blocking_signals(uint64_t *old_mask)
+{
+	const uint64_t all = ~(uint64_t)0;
+
+	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)old_mask, sizeof(all));
+	if (try_lock())
+		return true;
+	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)old_mask, 0, sizeof(all));
+	return false;
+}
+
+static void unlock_restoring_signals(const uint64_t *old_mask)
+{
+	unlock();
+	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)old_mask, 0, sizeof(*old_mask));
+}
+
+/* --- maps --- */
+
+struct module_map *modules_enter(void)
+{
+	for (;;) {
+		struct module_map *map = __atomic_load_n(&current, __ATOMIC_SEQ_CST);
+
+		__atomic_fetch_add(&map->readers, 1, __ATOMIC_SEQ_CST);
+		if (map == __atomic_load_n(&current, __ATOMIC_SEQ_CST))
+			return map;
+		/* Replaced meanwhile; its buffer may be in a writer's hands. */
+		__atomic_fetch_sub(&map->readers, 1, __ATOMIC_SEQ_CST);
+	}
+}
+
+void modules_leave(struct module_map *map)
+{
+	__atomic_fetch_sub(&map->readers, 1, __ATOMIC_RELEASE);
+}
+
+const struct module_span *module_map_find(const struct module_map *map, uint64_t pc)
+{
+	uint32_t low = 0, high = map->count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (map->spans[middle].end <= pc)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < map->count && map->spans[low].start <= pc ? &map->spans[low] : NULL;
+}
+
+struct module_instance *module_instance_at(uint32_t index)
+{
+	return &instances[index];
+}
+
+static struct module_map *free_buffer(void)
+{
+	for (size_t i = 0; i < MAP_BUFFERS; i++)
+		if (&buffers[i] != current &&
+			__atomic_load_n(&buffers[i].readers, __ATOMIC_SEQ_CST) == 0)
+			return &buffers[i];
+	return NULL;
+}
+
+static bool overlaps(const struct module_span *a, const struct module_span *b)
+{
+	return a->start < b->end && b->start < a->end;
+}
+
+static void mark_unloaded(struct module_instance *instance)
+{
+	struct module *m = instance->module;
+
+	instance->is_live = false;
+	if (m->has_record && spool->header) {
+		struct spool_module *record =
+			(struct spool_module *)(spool->journal + m->record_offset);
+
+		__atomic_store_n(&record->last_unload_ns, monotonic_ns(), __ATOMIC_RELAXED);
+		__atomic_fetch_add(&record->unloads, 1, __ATOMIC_RELAXED);
+	}
+}
+
+static void insert_span(struct module_map *map, const struct module_span *span)
+{
+	uint32_t at = map->count++;
+
+	for (; at > 0 && map->spans[at - 1].start > span->start; at--)
+		map->spans[at] = map->spans[at - 1];
+	map->spans[at] = *span;
+}
+
+/* Publish a map of the live instances plus NEW_SPANS.  What a new one covers has been unloaded
+ * without our knowing.  False: no buffer or no room; nothing has changed. */
+static bool publish(const struct module_span *new_spans, size_t new_count)
+{
+	struct module_map *map = free_buffer();
+	bool lost_some = false;
+
+	if (!map || current->count + new_count > MODULE_SPANS_MAX)
+		return false;
+	for (uint32_t i = 0; i < current->count; i++)
+		for (size_t n = 0; n < new_count; n++)
+			if (overlaps(&current->spans[i], &new_spans[n]) &&
+				instances[current->spans[i].instance].is_live)
+				mark_unloaded(&instances[current->spans[i].instance]);
+	map->count = 0;
+	for (uint32_t i = 0; i < current->count; i++) {
+		if (instances[current->spans[i].instance].is_live)
+			map->spans[map->count++] = current->spans[i];
+		else
+			lost_some = true;
+	}
+	for (size_t n = 0; n < new_count; n++)
+		insert_span(map, &new_spans[n]);
+	map->epoch = current->epoch + lost_some;
+	__atomic_store_n(&current, map, __ATOMIC_SEQ_CST);
+	return true;
+}
+
+/* --- what a loaded object says of itself --- */
+
+struct object {
+	const char *name; /* as the loader knows it */
+	uint64_t bias;
+	const Elf64_Phdr *headers;
+	size_t header_count;
+	uint64_t map_start, map_end; /* pc */
+	const void *link_map;
+	uint32_t flags; /* enum spool_module_flags known beforehand */
+};
+
+static bool inside(const struct object *o, uint64_t vaddr, uint64_t size)
+{
+	uint64_t pc = vaddr + o->bias;
+
+	return pc >= o->map_start && pc <= o->map_end && size <= o->map_end - pc;
+}
+
+static void find_map_range(struct object *o)
+{
+	uint64_t low = UINT64_MAX, high = 0;
+
+	for (size_t i = 0; i < o->header_count; i++) {
+		const Elf64_Phdr *h = &o->headers[i];
+
+		if (h->p_type != PT_LOAD)
+			continue;
+		if (h->p_vaddr < low)
+			low = h->p_vaddr;
+		if (h->p_vaddr + h->p_memsz > high)
+			high = h->p_vaddr + h->p_memsz;
+	}
+	o->map_start = o->bias + (low & ~PAGE_MASK);
+	o->map_end = o->bias + ((high + PAGE_MASK) & ~PAGE_MASK);
+}
+
+static size_t find_segments(const struct object *o, struct spool_segment *segments)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < o->header_count && count < SEGMENTS_MAX; i++) {
+		const Elf64_Phdr *h = &o->headers[i];
+		uint64_t start = h->p_vaddr & ~PAGE_MASK;
+
+		if (h->p_type != PT_LOAD || !(h->p_flags & PF_X) || h->p_memsz == 0)
+			continue;
+		segments[count++] = (struct spool_segment){
+			.vaddr = start,
+			.size = ((h->p_vaddr + h->p_memsz + PAGE_MASK) & ~PAGE_MASK) - start,
+			.file_offset = h->p_offset & ~PAGE_MASK,
+		};
+	}
+	return count;
+}
+
+static void find_build_id(const struct object *o, struct build_id *id, bool *is_go)
+{
+	*is_go = false;
+	id->size = 0;
+	for (size_t i = 0; i < o->header_count; i++) {
+		const Elf64_Phdr *h = &o->headers[i];
+		struct build_id found;
+		bool go;
+
+		if (h->p_type != PT_NOTE || !inside(o, h->p_vaddr, h->p_memsz))
+			continue;
+		build_id_from_notes((const void *)(h->p_vaddr + o->bias), h->p_memsz, h->p_align,
+			&found, &go);
+		if (id->size == 0)
+			*id = found;
+		*is_go |= go;
+	}
+}
+
+/* The unwind tables in place: from the lower of .eh_frame_hdr and .eh_frame to the end of the
+ * segment that holds them. */
+static void find_unwind(const struct object *o, struct cfi_table *table)
+{
+	const Elf64_Phdr *header = NULL;
+
+	*table = (struct cfi_table){ .data = NULL };
+	for (size_t i = 0; i < o->header_count; i++)
+		if (o->headers[i].p_type == PT_GNU_EH_FRAME)
+			header = &o->headers[i];
+	for (size_t i = 0; header && i < o->header_count; i++) {
+		const Elf64_Phdr *h = &o->headers[i];
+
+		if (h->p_type != PT_LOAD || header->p_vaddr < h->p_vaddr ||
+			header->p_vaddr >= h->p_vaddr + h->p_filesz ||
+			!inside(o, h->p_vaddr, h->p_filesz))
+			continue;
+		table->data = (const uint8_t *)(h->p_vaddr + o->bias);
+		table->vaddr = h->p_vaddr;
+		table->size = h->p_filesz;
+		break;
+	}
+	if (!table->data)
+		return;
+	table->bias = o->bias;
+	table->header_vaddr = header->p_vaddr;
+	if (!cfi_table_open(table)) {
+		table->data = NULL;
+		return;
+	}
+	uint64_t first = table->frame_vaddr < table->header_vaddr ? table->frame_vaddr :
+								    table->header_vaddr;
+
+	if (first > table->vaddr && first < table->vaddr + table->size) {
+		table->data += first - table->vaddr;
+		table->size -= first - table->vaddr;
+		table->vaddr = first;
+	}
+}
+
+static bool copy_unwind(struct module *m)
+{
+	long copy = raw_syscall6(SYS_mmap, 0, (long)m->unwind.size, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (copy < 0 && copy > -4096)
+		return false;
+	memcpy((void *)copy, m->unwind.data, m->unwind.size);
+	__atomic_store_n(&m->unwind.data, (const uint8_t *)copy, __ATOMIC_RELEASE);
+	m->unwind_in_place = false;
+	return true;
+}
+
+static bool put_path(char *to, size_t size, const char *folder, const char *name)
+{
+	size_t folder_length = folder ? strlen(folder) : 0;
+	size_t name_length = strlen(name);
+
+	if (folder_length + 1 + name_length >= size)
+		return false;
+	if (folder) {
+		memmove(to, folder, folder_length);
+		to[folder_length++] = '/';
+	}
+	memcpy(to + folder_length, name, name_length + 1);
+	return true;
+}
+
+/* The absolute path in path_buffer: the loader keeps a relative name as it was given. */
+static const char *find_path(const struct object *o)
+{
+	static const char deleted[] = " (deleted)";
+	long length;
+
+	if (o->flags & SPOOL_MODULE_VDSO)
+		return "[vdso]";
+	if (o->flags & SPOOL_MODULE_MAIN) {
+		length = raw_syscall3(SYS_readlink, (long)"/proc/self/exe", (long)path_buffer,
+			sizeof(path_buffer) - 1);
+		if (length <= 0)
+			return o->name;
+		path_buffer[length] = '\0';
+		if (length > 10 && strcmp(path_buffer + length - 10, deleted) == 0)
+			path_buffer[length - 10] = '\0';
+		return path_buffer;
+	}
+	if (o->name[0] == '/' || o->name[0] == '\0')
+		return o->name;
+	if (raw_syscall3(SYS_getcwd, (long)path_buffer, PATH_MAX, 0) <= 0 ||
+		!put_path(path_buffer, sizeof(path_buffer), path_buffer, o->name))
+		return o->name;
+	return path_buffer;
+}
+
+/* --- registering --- */
+
+static struct module *find_module(const struct build_id *id, uint64_t fingerprint)
+{
+	for (uint32_t i = 0; i < module_count; i++) {
+		struct module *m = &modules[i];
+
+		if (id->size ? build_id_equal(&m->build_id, id) :
+			       m->build_id.size == 0 && m->fingerprint == fingerprint)
+			return m;
+	}
+	return NULL;
+}
+
+static uint64_t fingerprint_of(const char *path, const struct cfi_table *unwind)
+{
+	uint64_t hash = hash_bytes(path, strlen(path));
+
+	return unwind->data ? hash_add(hash, hash_bytes(unwind->data, unwind->size)) : hash;
+}
+
+static void note_load(struct module *m)
+{
+	struct spool_module *record = (struct spool_module *)(spool->journal + m->record_offset);
+
+	if (!m->has_record)
+		return;
+	__atomic_store_n(&record->last_load_ns, monotonic_ns(), __ATOMIC_RELAXED);
+	__atomic_fetch_add(&record->loads, 1, __ATOMIC_RELAXED);
+}
+
+static void record_module(struct module *m, const struct object *o,
+	const struct spool_segment *segments, size_t segment_count, const char *path)
+{
+	struct spool_module record = {
+		.id = m->id,
+		.flags = m->flags,
+		.first_bias = o->bias,
+		.build_id_size = m->build_id.size,
+		.path_length = (uint32_t)strlen(path),
+		.segment_count = (uint32_t)segment_count,
+	};
+	struct spool_module *written;
+
+	memcpy(record.build_id, m->build_id.bytes, m->build_id.size);
+	written = spool_append_module(spool, &record, segments, path);
+	if (!written)
+		return;
+	m->has_record = true;
+	m->record_offset = (uint64_t)((char *)written - spool->journal);
+}
+
+static struct module *new_module(const struct object *o, const struct build_id *id, bool is_go,
+	const struct cfi_table *unwind, const struct spool_segment *segments, size_t segment_count,
+	bool in_handler)
+{
+	const char *path = find_path(o);
+	uint64_t fingerprint = id->size ? 0 : fingerprint_of(path, unwind);
+	struct module *m = find_module(id, fingerprint);
+
+	if (m || module_count == MODULES_MAX)
+		return m;
+	m = &modules[module_count];
+	*m = (struct module){
+		.unwind = *unwind,
+		.id = (uint16_t)(module_count + 1),
+		.flags = o->flags | (is_go ? SPOOL_MODULE_GO : 0),
+		.build_id = *id,
+		.fingerprint = fingerprint,
+	};
+	record_module(m, o, segments, segment_count, path);
+	if (!m->has_record)
+		return NULL;
+	module_count++;
+	if (unwind->data && (m->flags & SPOOL_MODULE_DLOPENED)) {
+		m->unwind_in_place = true;
+		if ((in_handler && unwind->size > COPY_IN_HANDLER_MAX) || !copy_unwind(m))
+			copies_pending = true;
+	}
+	return m;
+}
+
+/* The same place again, else a fresh one, else one whose library is long gone. */
+static struct module_instance *new_instance(const struct module *m, uint64_t bias)
+{
+	static uint32_t recycled;
+
+	for (uint32_t i = 0; i < instance_count; i++)
+		if (!instances[i].is_live && instances[i].module == m && instances[i].bias == bias)
+			return &instances[i];
+	if (instance_count < INSTANCES_MAX)
+		return &instances[instance_count++];
+	for (uint32_t i = 0; i < INSTANCES_MAX; i++) {
+		recycled = (recycled + 1) % INSTANCES_MAX;
+		if (!instances[recycled].is_live)
+			return &instances[recycled];
+	}
+	return NULL;
+}
+
+/* Under the lock.  True: the map now covers O. */
+static bool add_object(struct object *o, bool in_handler)
+{
+	struct spool_segment segments[SEGMENTS_MAX];
+	struct module_span spans[SEGMENTS_MAX];
+	size_t segment_count = find_segments(o, segments);
+	struct module_instance *instance;
+	struct cfi_table unwind;
+	struct build_id id;
+	struct module *m;
+	bool is_go;
+
+	if (segment_count == 0 || !spool->header)
+		return false;
+	find_build_id(o, &id, &is_go);
+	find_unwind(o, &unwind);
+	m = new_module(o, &id, is_go, &unwind, segments, segment_count, in_handler);
+	instance = m ? new_instance(m, o->bias) : NULL;
+	if (!instance) {
+		spool_count(spool, SPOOL_COUNT_MODULES_DROPPED, 1);
+		return false;
+	}
+	/* A handler still in an older map may be reading a reused one: BIAS and MODULE are then
+	 * what they were. */
+	instance->bias = o->bias;
+	instance->module = m;
+	instance->map_start = o->map_start;
+	instance->map_end = o->map_end;
+	instance->link_map = o->link_map;
+	instance->is_removable = o->flags & SPOOL_MODULE_DLOPENED;
+	for (size_t i = 0; i < segment_count; i++)
+		spans[i] = (struct module_span){
+			.start = segments[i].vaddr + o->bias,
+			.end = segments[i].vaddr + segments[i].size + o->bias,
+			.instance = (uint32_t)(instance - instances),
+		};
+	if (!publish(spans, segment_count))
+		return false;
+	/* From the moment the map is out its instances are only read; this one is marked live
+	 * behind it because publish() drops what is not live. */
+	instance->is_live = true;
+	note_load(m);
+	return true;
+}
+
+/* --- finding --- */
+
+static int add_at_start(struct dl_phdr_info *info, size_t info_size, void *data)
+{
+	const uint64_t vdso = getauxval(AT_SYSINFO_EHDR);
+	struct object o = {
+		.name = info->dlpi_name ? info->dlpi_name : "",
+		.bias = info->dlpi_addr,
+		.headers = info->dlpi_phdr,
+		.header_count = info->dlpi_phnum,
+	};
+	bool *seen_main = data;
+
+	find_map_range(&o);
+	if (!*seen_main)
+		o.flags |= SPOOL_MODULE_MAIN; /* the program comes first: dl_iterate_phdr(3) */
+	*seen_main = true;
+	if (vdso >= o.map_start && vdso < o.map_end)
+		o.flags |= SPOOL_MODULE_VDSO;
+	if ((uint64_t)&modules >= o.map_start && (uint64_t)&modules < o.map_end)
+		o.flags |= SPOOL_MODULE_AGENT;
+	add_object(&o, false);
+	return 0;
+}
+
+void modules_start(struct spool_writer *to)
+{
+	bool seen_main = false;
+
+	spool = to;
+	dl_iterate_phdr(add_at_start, &seen_main);
+}
+
+static bool held_for_fork;
+
+void modules_hold(void)
+{
+	held_for_fork = try_lock();
+}
+
+void modules_release(void)
+{
+	if (held_for_fork)
+		unlock();
+	held_for_fork = false;
+}
+
+void modules_restart_in_child(struct spool_writer *to)
+{
+	spool = to;
+	/* Threads that were inside did not come along. */
+	for (size_t i = 0; i < MAP_BUFFERS; i++)
+		buffers[i].readers = 0;
+}
+
+/* Under the lock.  The object that _dl_find_object found, which cannot go away while this
+ * thread runs in it or holds a handle to it. */
+static bool add_found(const struct dl_find_object *found, bool in_handler)
+{
+	const Elf64_Ehdr *elf = found->dlfo_map_start;
+	const struct link_map *map = found->dlfo_link_map;
+	struct object o = {
+		.name = map->l_name ? map->l_name : "",
+		.bias = map->l_addr,
+		.map_start = (uint64_t)found->dlfo_map_start,
+		.map_end = (uint64_t)found->dlfo_map_end,
+		.link_map = map,
+		.flags = SPOOL_MODULE_DLOPENED,
+	};
+
+	if (o.map_end - o.map_start < sizeof(*elf) || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 ||
+		elf->e_phentsize != sizeof(Elf64_Phdr) ||
+		elf->e_phoff > o.map_end - o.map_start ||
+		elf->e_phnum * sizeof(Elf64_Phdr) > o.map_end - o.map_start - elf->e_phoff)
+		return false;
+	o.headers = (const Elf64_Phdr *)((const char *)elf + elf->e_phoff);
+	o.header_count = elf->e_phnum;
+	return add_object(&o, in_handler);
+}
+
+bool modules_learn_pc(uint64_t pc)
+{
+	struct dl_find_object found;
+	bool learned;
+
+	if (!real.find_object || real.find_object((void *)pc, &found) != 0 || !try_lock())
+		return false;
+	/* Another thread may have been here first. */
+	learned = module_map_find(current, pc) || add_found(&found, true);
+	unlock();
+	return learned;
+}
+
+static const void **known_slot(const void *handle)
+{
+	return &handles_known[hash_mix((uint64_t)handle) % HANDLES_KNOWN];
+}
+
+static bool is_registered(const struct dl_find_object *found)
+{
+	for (uint32_t i = 0; i < instance_count; i++)
+		if (instances[i].is_live && instances[i].map_start == (uint64_t)found->dlfo_map_start)
+			return true;
+	return false;
+}
+
+static void copy_pending(void)
+{
+	if (!copies_pending)
+		return;
+	copies_pending = false;
+	for (uint32_t i = 0; i < module_count; i++)
+		if (modules[i].unwind_in_place && !copy_unwind(&modules[i]))
+			copies_pending = true;
+}
+
+void modules_learn_handle(void *handle)
+{
+	const struct link_map *map = handle;
+	struct dl_find_object found;
+	uint64_t old_mask;
+
+	if (__atomic_load_n(known_slot(handle), __ATOMIC_RELAXED) == handle || !real.find_object ||
+		handle == RTLD_DEFAULT || handle == RTLD_NEXT)
+		return;
+	/* A handle is its link_map (glibc); its dynamic section lies inside the object. */
+	if (real.find_object(map->l_ld, &found) != 0 || found.dlfo_link_map != map ||
+		!lock_blocking_signals(&old_mask))
+		return;
+	copy_pending();
+	if (is_registered(&found) || add_found(&found, false))
+		__atomic_store_n(known_slot(handle), handle, __ATOMIC_RELAXED);
+	unlock_restoring_signals(&old_mask);
+}
+
+void modules_before_dlclose(void)
+{
+	uint64_t old_mask;
+
+	if (!copies_pending || !lock_blocking_signals(&old_mask))
+		return;
+	copy_pending();
+	unlock_restoring_signals(&old_mask);
+}
+
+static bool is_gone(const struct module_instance *instance)
+{
+	struct dl_find_object found;
+
+	return real.find_object((void *)instance->map_start, &found) != 0 ||
+		found.dlfo_link_map != instance->link_map ||
+		(uint64_t)found.dlfo_map_start != instance->map_start ||
+		(uint64_t)found.dlfo_map_end != instance->map_end;
+}
+
+void modules_after_dlclose(void)
+{
+	bool some_gone = false;
+	uint64_t old_mask;
+
+	if (!real.find_object || !lock_blocking_signals(&old_mask))
+		return;
+	for (uint32_t i = 0; i < instance_count; i++)
+		if (instances[i].is_live && instances[i].is_removable && is_gone(&instances[i])) {
+			mark_unloaded(&instances[i]);
+			some_gone = true;
+		}
+	/* A map that cannot be replaced now keeps spans of dead instances; the next one drops
+	 * them. */
+	if (some_gone)
+		publish(NULL, 0);
+	for (size_t i = 0; i < HANDLES_KNOWN; i++)
+		__atomic_store_n(&handles_known[i], NULL, __ATOMIC_RELAXED);
+	unlock_restoring_signals(&old_mask);
+}

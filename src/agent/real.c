@@ -1,0 +1,41 @@
+#define _GNU_SOURCE
+#include "agent/real.h"
+
+#include <stddef.h>
+
+#include "base/compiler.h"
+
+struct real real;
+
+/* dlsym is one of our own hooks, so it is asked for by version: first glibc 2.34's libc.so, then the
+ * libdl.so of older ones. */
+static void *find_dlsym(void)
+{
+	void *found = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34");
+
+	return found ? found : dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
+}
+
+COLD void real_start(void)
+{
+#define ROW(name) { #name, offsetof(struct real, name) }
+	static const struct {
+		const char *name;
+		size_t offset;
+	} rows[] = {
+		ROW(dlclose), ROW(pthread_create), ROW(thrd_create), ROW(pthread_setname_np),
+		ROW(prctl), ROW(sigaction), ROW(signal), ROW(sigprocmask), ROW(pthread_sigmask),
+		ROW(sigwait), ROW(sigwaitinfo), ROW(sigtimedwait), ROW(signalfd), ROW(_exit),
+	};
+#undef ROW
+	void *(*lookup)(void *, const char *);
+
+	if (__atomic_load_n(&real.dlsym, __ATOMIC_ACQUIRE))
+		return;
+	lookup = (void *(*)(void *, const char *))find_dlsym();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		*(void **)((char *)&real + rows[i].offset) = lookup(RTLD_NEXT, rows[i].name);
+	real.find_object = (int (*)(void *, struct dl_find_object *))lookup(
+		RTLD_DEFAULT, "_dl_find_object");
+	__atomic_store_n(&real.dlsym, lookup, __ATOMIC_RELEASE);
+}

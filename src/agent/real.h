@@ -1,0 +1,43 @@
+/*
+ * The functions behind our hooks, and other functions of libc that are looked up rather than linked.
+ * Filled once by real_start(); dlsym cannot be asked from handlers.
+ */
+#ifndef AGENT_REAL_H
+#define AGENT_REAL_H
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <threads.h>
+
+struct dl_find_object;
+
+struct real {
+	void *(*dlsym)(void *handle, const char *name);
+	int (*dlclose)(void *handle);
+	int (*find_object)(void *pc, struct dl_find_object *found); /* NULL: glibc < 2.35 */
+	int (*pthread_create)(
+		pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *argument);
+	int (*thrd_create)(thrd_t *thread, thrd_start_t start, void *argument);
+	int (*pthread_setname_np)(pthread_t thread, const char *name);
+	int (*prctl)(int option, ...);
+	int (*sigaction)(int number, const struct sigaction *action, struct sigaction *old);
+	void (*(*signal)(int number, void (*handler)(int)))(int);
+	int (*sigprocmask)(int how, const sigset_t *set, sigset_t *old);
+	int (*pthread_sigmask)(int how, const sigset_t *set, sigset_t *old);
+	int (*sigwait)(const sigset_t *set, int *number);
+	int (*sigwaitinfo)(const sigset_t *set, siginfo_t *info);
+	int (*sigtimedwait)(
+		const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
+	int (*signalfd)(int descriptor, const sigset_t *set, int flags);
+	void (*_exit)(int status) __attribute__((noreturn));
+};
+
+extern struct real real;
+
+/* Look them all up, once; later calls return at once.  Hooks call it too: another library's
+ * constructor may run before ours.  Allocates nothing of its own. */
+void real_start(void);
+
+#endif

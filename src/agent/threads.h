@@ -1,0 +1,60 @@
+/*
+ * The threads of the process and their CPU timers: one POSIX timer per thread, on the thread's own
+ * CPU clock, that signals the thread itself.  Known by the hook of pthread_create, else by a scan
+ * of /proc/self/task.  Everything here may be called from handlers.
+ */
+#ifndef AGENT_THREADS_H
+#define AGENT_THREADS_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/stack_memory.h"
+#include "spool/spool_writer.h"
+
+/* All the thread-local memory the agent has: it lies in the static TLS block, which is scarce. */
+struct thread_self {
+	struct stack_range stack; /* {0, 0}: not known */
+	uint32_t tid; /* 0: this thread has not been seen yet */
+	uint32_t names_seen; /* thread_names_generation when NAME was read */
+	uint16_t name; /* in the spool's thread names */
+	bool has_timer;
+	bool host_blocks_signal; /* the host believes our signal is blocked here */
+};
+static_assert(sizeof(struct thread_self) <= 64, "static TLS is scarce");
+
+extern __thread struct thread_self thread_self;
+
+/* Every timer carries one of these as its value: what tells our ticks from somebody's signal. */
+extern const char thread_tick_cookie, process_tick_cookie;
+
+/* PERIOD_NS of CPU time between ticks, SIGNAL_NUMBER to send. */
+void threads_start(struct spool_writer *spool, uint64_t period_ns, int signal_number);
+/* fork() has made a process with one thread and no timers. */
+void threads_restart_in_child(struct spool_writer *spool);
+
+/* The calling thread starts: give it a timer.  NAME: what it inherits; STACK as above. */
+void threads_begin(struct stack_range stack, uint16_t name);
+/* The calling thread ends. */
+void threads_end(void);
+/* A tick found a thread that no hook saw. */
+void threads_adopt_self(void);
+/* Stop the ticks of the calling thread; it is still known. */
+void threads_silence_self(void);
+
+/* Give timers to threads that have none, at most once in half a second. */
+void threads_scan_sometimes(uint64_t now_ns);
+void threads_scan_now(void);
+
+/* The calling thread's name in the spool, read again when some thread was renamed. */
+uint16_t threads_name_self(void);
+/* Some thread has been renamed. */
+void threads_renamed(void);
+
+/* The range of the calling (main) thread's stack. */
+struct stack_range threads_main_stack(void);
+/* The range of the calling thread's stack, which pthread_create() made SIZE bytes big. */
+struct stack_range threads_created_stack(uint64_t size);
+
+#endif

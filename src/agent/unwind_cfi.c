@@ -1,0 +1,420 @@
+/*
+ * Table-driven unwinding for x86-64.
+ *
+ * Nearly every frame is answered by the rule cache: direct-mapped by pc, shared by all threads,
+ * fixed memory.  It says how to find the caller and which library the pc is in, so
+ * that a frame known before costs one cache line and two words of stack.  Otherwise the
+ * library is looked up, its call frame information run, and the rule, if it is one of the few
+ * shapes that compilers emit, remembered.
+ *
+ * The cached shapes need rsp and rbp only, so only these are carried along.  Should a rare frame
+ * want another register (the lazy binder's CFA is in rbx), the stack is walked again in full.
+ */
+#define _GNU_SOURCE
+#include "agent/unwind.h"
+
+#include "agent/modules.h"
+#include "base/compiler.h"
+#include "base/hash.h"
+
+/* --- rules in 64 bits --- */
+
+enum shape {
+	SHAPE_NONE, /* no rule: not cached */
+	SHAPE_RSP, /* CFA = rsp + offset */
+	SHAPE_RBP, /* CFA = rbp + offset */
+	SHAPE_OUTERMOST, /* no caller */
+	SHAPE_FRAME_POINTER, /* no unwind information: a checked step along rbp */
+	SHAPE_FULL, /* run the call frame information each time */
+};
+
+/* How rbp is found: unchanged, or saved at CFA + offset (the return address is at CFA - 8). */
+union rule {
+	struct {
+		uint64_t shape : 4;
+		uint64_t saves_rbp : 1;
+		uint64_t is_go : 1;
+		uint64_t is_agent : 1;
+		uint64_t unused : 1;
+		int64_t cfa_offset : 20; /* bytes */
+		int64_t rbp_offset : 16; /* words */
+		uint64_t instance : 20;
+	};
+	uint64_t word;
+};
+static_assert(sizeof(union rule) == 8, "a rule is one word");
+
+#define CACHE_ENTRIES 8192
+
+/* Two words without a lock: a reader that sees halves of two entries sees a TAG that does not
+ * fit the rule, and takes it for a miss. */
+static struct cache_entry {
+	uint64_t tag;
+	uint64_t rule;
+} cache[CACHE_ENTRIES];
+
+static inline struct cache_entry *cache_slot(uint64_t pc)
+{
+	return &cache[(pc * 0x9e3779b97f4a7c15u) >> (64 - 13)];
+}
+static_assert(CACHE_ENTRIES == 1 << 13, "cache_slot() takes 13 bits");
+
+static inline uint64_t cache_tag(uint64_t pc, uint64_t epoch, uint64_t rule)
+{
+	return (pc + epoch * 0xd1342543de82ef95u) ^ (rule * 0xff51afd7ed558ccdu);
+}
+
+static inline bool cache_find(uint64_t pc, uint64_t epoch, union rule *rule)
+{
+	const struct cache_entry *entry = cache_slot(pc);
+	uint64_t tag = __atomic_load_n(&entry->tag, __ATOMIC_RELAXED);
+
+	rule->word = __atomic_load_n(&entry->rule, __ATOMIC_RELAXED);
+	return rule->word && tag == cache_tag(pc, epoch, rule->word);
+}
+
+static void cache_store(uint64_t pc, uint64_t epoch, union rule rule)
+{
+	struct cache_entry *entry = cache_slot(pc);
+
+	__atomic_store_n(&entry->rule, rule.word, __ATOMIC_RELAXED);
+	__atomic_store_n(&entry->tag, cache_tag(pc, epoch, rule.word), __ATOMIC_RELAXED);
+}
+
+/* --- a walk --- */
+
+#define FRAME_SIZE_MAX ((uint64_t)16 << 20) /* bytes a frame-pointer step may go up */
+#define STACK_SWITCHES_MAX 16
+#define LEAF_SIZE_MAX 16384 /* bytes of code from a leaf's entry to where it may be */
+
+struct walk {
+	struct unwind_scratch *scratch;
+	struct module_map *map;
+	uint64_t pc, sp, rbp;
+	bool pc_is_exact; /* a leaf, or what a signal interrupted; else a return address */
+	bool in_full; /* registers is kept up too */
+	bool all_registers; /* registers holds the state of this very frame */
+	bool learned; /* the map was asked to grow for this walk's pc already */
+	uint32_t switches; /* of stacks */
+	size_t count;
+	enum spool_note note; /* why it ended; 0: at the root */
+	uint32_t note_module;
+};
+
+static bool read_word(void *context, uint64_t address, uint64_t *word)
+{
+	return stack_memory_read(context, address, word);
+}
+
+/* Room is kept for a note. */
+static bool push_frame(struct walk *w, spool_frame frame)
+{
+	if (w->count == SPOOL_FRAMES_PER_STACK_MAX - 1) {
+		w->note = SPOOL_NOTE_TOO_DEEP;
+		w->note_module = 0;
+		return false;
+	}
+	w->scratch->frames[w->count++] = frame;
+	return true;
+}
+
+static const struct module_instance *find_instance(struct walk *w, uint64_t pc, uint32_t *index)
+{
+	const struct module_span *span = module_map_find(w->map, pc);
+
+	if (!span && !w->learned) {
+		/* Once a walk: JIT code is asked about in vain each time. */
+		w->learned = true;
+		if (modules_learn_pc(pc)) {
+			w->learned = false;
+			modules_leave(w->map);
+			w->map = modules_enter();
+			span = module_map_find(w->map, pc);
+		}
+	}
+	if (!span)
+		return NULL;
+	*index = span->instance;
+	return module_instance_at(span->instance);
+}
+
+static bool fits(int64_t value, int bits)
+{
+	return value >= -((int64_t)1 << (bits - 1)) && value < (int64_t)1 << (bits - 1);
+}
+
+/* The rule for a row, if it has one of the cached shapes. */
+static enum shape shape_of(const struct cfi_machine *m, union rule *rule)
+{
+	const struct cfi_row *row = &m->row;
+	const struct cfi_rule *rbp = &row->rules[CFI_RBP];
+	const struct cfi_rule *ra = &row->rules[CFI_RA];
+
+	if (ra->kind == CFI_RULE_UNDEFINED)
+		return SHAPE_OUTERMOST;
+	if (m->is_signal_frame || row->cfa.kind != CFI_RULE_VAL_OFFSET ||
+		(row->cfa_register != CFI_RSP && row->cfa_register != CFI_RBP) ||
+		!fits(row->cfa.value, 20) || ra->kind != CFI_RULE_OFFSET || ra->value != -8 ||
+		row->rules[CFI_RSP].kind != CFI_RULE_UNSET)
+		return SHAPE_FULL;
+	rule->cfa_offset = row->cfa.value;
+	if (rbp->kind == CFI_RULE_OFFSET && rbp->value % 8 == 0 && fits(rbp->value / 8, 16)) {
+		rule->saves_rbp = 1;
+		rule->rbp_offset = rbp->value / 8;
+	} else if (rbp->kind != CFI_RULE_UNSET && rbp->kind != CFI_RULE_SAME) {
+		return SHAPE_FULL;
+	}
+	return row->cfa_register == CFI_RSP ? SHAPE_RSP : SHAPE_RBP;
+}
+
+/* The rule for PC, found the long way.  SHAPE_NONE: no library is there. */
+static NOINLINE union rule find_rule(struct walk *w, uint64_t pc)
+{
+	struct cfi_machine *machine = &w->scratch->machine;
+	union rule rule = { .word = 0 };
+	const struct module_instance *instance;
+	uint32_t index;
+
+	instance = find_instance(w, pc, &index);
+	if (!instance)
+		return rule;
+	rule.instance = index;
+	rule.is_go = !!(instance->module->flags & SPOOL_MODULE_GO);
+	rule.is_agent = !!(instance->module->flags & SPOOL_MODULE_AGENT);
+	if (cfi_find_row(&instance->module->unwind, pc - instance->bias, machine))
+		rule.shape = shape_of(machine, &rule);
+	else
+		rule.shape = SHAPE_FRAME_POINTER;
+	cache_store(pc, w->map->epoch, rule);
+	return rule;
+}
+
+/* No caller below this frame, and it is not the root: say why. */
+static bool end_with(struct walk *w, enum spool_note note, union rule rule)
+{
+	w->note = note;
+	w->note_module = rule.shape ? module_instance_at((uint32_t)rule.instance)->module->id : 0;
+	return false;
+}
+
+/* On to the caller.  A stack grows down, so a caller's frame lies higher; only a switch of
+ * stacks (a signal's, Go's) may go elsewhere. */
+static bool move_to(struct walk *w, uint64_t pc, uint64_t sp, uint64_t rbp, bool may_switch,
+	union rule rule)
+{
+	if (pc == 0)
+		return false; /* what a hand-made root pushes */
+	if (sp <= w->sp && (!may_switch || ++w->switches > STACK_SWITCHES_MAX))
+		return end_with(w, SPOOL_NOTE_BAD_STACK, rule);
+	w->pc = pc;
+	w->sp = sp;
+	w->rbp = rbp;
+	w->pc_is_exact = false;
+	w->all_registers = false;
+	stack_memory_enter(&w->scratch->memory, sp);
+	return true;
+}
+
+/* The registers a full walk has left after a step that knows only these three. */
+static bool keep_three_registers(struct walk *w)
+{
+	struct cfi_registers *registers = &w->scratch->registers;
+
+	registers->valid = 1u << CFI_RSP | 1u << CFI_RBP | 1u << CFI_RA;
+	registers->value[CFI_RSP] = w->sp;
+	registers->value[CFI_RBP] = w->rbp;
+	registers->value[CFI_RA] = w->pc;
+	return true;
+}
+
+/* A leaf without unwind information that has made no frame (Go's, assembler's) has its return
+ * address on top of the stack.  Only believed when the call before that address is a direct one
+ * (e8 rel32) to shortly before where we are. */
+static bool step_frameless_leaf(struct walk *w, union rule rule)
+{
+	struct stack_memory *memory = &w->scratch->memory;
+	uint64_t ra, call, target;
+	uint32_t index;
+
+	if (!w->pc_is_exact || !stack_memory_read(memory, w->sp, &ra) ||
+		!find_instance(w, ra - 1, &index) || !stack_memory_read(memory, ra - 8, &call) ||
+		(call >> 24 & 0xff) != 0xe8)
+		return false;
+	target = ra + (uint64_t)(int64_t)(int32_t)(call >> 32);
+	if (target > w->pc || w->pc - target > LEAF_SIZE_MAX)
+		return false;
+	return move_to(w, ra, w->sp + 8, w->rbp, false, rule) && keep_three_registers(w);
+}
+
+/* Code that keeps rbp as frame pointer: Go, JIT compilers, assembler.  Where it does not, rbp
+ * is any number, so everything is checked.  Go's C calls switch from the goroutine's stack to the thread's,
+ * with rbp kept (runtime.asmcgocall): there the caller's frame may lie anywhere. */
+static bool step_frame_pointer(struct walk *w, union rule rule)
+{
+	struct stack_memory *memory = &w->scratch->memory;
+	uint64_t rbp, ra;
+	uint32_t index;
+
+	if (step_frameless_leaf(w, rule))
+		return true;
+	if (w->rbp == 0 && rule.is_go)
+		return false; /* runtime.goexit: the root of a goroutine */
+	if ((w->rbp & 7) || (!rule.is_go && (w->rbp < w->sp || w->rbp - w->sp > FRAME_SIZE_MAX)))
+		return end_with(w, SPOOL_NOTE_NO_UNWIND_INFO, rule);
+	if (!stack_memory_read(memory, w->rbp, &rbp) ||
+		!stack_memory_read(memory, w->rbp + 8, &ra))
+		return end_with(w, SPOOL_NOTE_NO_UNWIND_INFO, rule);
+	/* Generated code may be called by generated code; anything else returns into a library. */
+	if (ra && rule.shape != SHAPE_NONE && !find_instance(w, ra - 1, &index))
+		return end_with(w, SPOOL_NOTE_NO_UNWIND_INFO, rule);
+	if (ra && rule.shape == SHAPE_NONE && !find_instance(w, ra - 1, &index) &&
+		(ra - w->pc) + ((uint64_t)1 << 30) > (uint64_t)1 << 31)
+		return end_with(w, SPOOL_NOTE_NO_UNWIND_INFO, rule);
+	return move_to(w, ra, w->rbp + 16, rbp, rule.is_go, rule) && keep_three_registers(w);
+}
+
+/* One step by the call frame information itself, with whatever registers it wants. */
+static NOINLINE bool step_full(struct walk *w, uint64_t lookup_pc, union rule rule, bool *again)
+{
+	struct cfi_registers *registers = &w->scratch->registers;
+	const struct module_instance *instance = module_instance_at((uint32_t)rule.instance);
+	const struct cfi_table *table = &instance->module->unwind;
+	struct cfi_machine *machine = &w->scratch->machine;
+	enum cfi_step step;
+
+	if (!cfi_find_row(table, lookup_pc - instance->bias, machine))
+		return end_with(w, SPOOL_NOTE_NO_UNWIND_INFO, rule);
+	if (!w->in_full && !w->all_registers)
+		keep_three_registers(w);
+	step = cfi_step(table, &machine->row, registers, read_word, &w->scratch->memory, NULL);
+	if (step == CFI_OUTERMOST)
+		return false;
+	if (step == CFI_NEEDS_REGISTER && !w->in_full) {
+		*again = true;
+		return false;
+	}
+	if (step != CFI_STEPPED)
+		return end_with(w, SPOOL_NOTE_BAD_STACK, rule);
+	if (!move_to(w, registers->value[CFI_RA], registers->value[CFI_RSP],
+		    registers->value[CFI_RBP], machine->is_signal_frame, rule))
+		return false;
+	w->pc_is_exact = machine->is_signal_frame;
+	w->all_registers = machine->is_signal_frame;
+	return true;
+}
+
+/* A step by a cached shape. */
+static inline bool step_shape(struct walk *w, union rule rule)
+{
+	struct stack_memory *memory = &w->scratch->memory;
+	const uint64_t cfa = (rule.shape == SHAPE_RSP ? w->sp : w->rbp) +
+		(uint64_t)(int64_t)rule.cfa_offset;
+	uint64_t rbp = w->rbp, ra;
+
+	if (!stack_memory_read(memory, cfa - 8, &ra))
+		return end_with(w, SPOOL_NOTE_BAD_STACK, rule);
+	if (rule.saves_rbp &&
+		!stack_memory_read(memory, cfa + (uint64_t)((int64_t)rule.rbp_offset * 8), &rbp))
+		return end_with(w, SPOOL_NOTE_BAD_STACK, rule);
+	return move_to(w, ra, cfa, rbp, false, rule);
+}
+
+/* Called through a null or wild function pointer: nothing is at PC, but the call has pushed
+ * where it came from. */
+static bool step_wild_leaf(struct walk *w)
+{
+	uint32_t index;
+	uint64_t ra;
+
+	if (!w->pc_is_exact || stack_memory_page_is_readable(w->pc) ||
+		!stack_memory_read(&w->scratch->memory, w->sp, &ra) ||
+		!find_instance(w, ra - 1, &index))
+		return false;
+	return move_to(w, ra, w->sp + 8, w->rbp, false, (union rule){ .word = 0 }) &&
+		keep_three_registers(w);
+}
+
+/* One frame.  False: it was the last. */
+static inline bool walk_frame(struct walk *w, bool *again)
+{
+	const uint64_t pc = w->pc_is_exact ? w->pc : w->pc - 1;
+	union rule rule;
+
+	if (!cache_find(pc, w->map->epoch, &rule))
+		rule = find_rule(w, pc);
+	if (UNLIKELY(rule.shape == SHAPE_NONE)) {
+		if (!push_frame(w, spool_frame_of(0, pc)))
+			return false;
+		return step_wild_leaf(w) || step_frame_pointer(w, rule);
+	}
+	if (LIKELY(!rule.is_agent)) {
+		const struct module_instance *instance =
+			module_instance_at((uint32_t)rule.instance);
+
+		if (!push_frame(w, spool_frame_of(instance->module->id, pc - instance->bias)))
+			return false;
+	}
+	if (LIKELY((rule.shape == SHAPE_RSP || rule.shape == SHAPE_RBP) && !w->in_full))
+		return step_shape(w, rule);
+	if (rule.shape == SHAPE_OUTERMOST)
+		return false;
+	if (rule.shape == SHAPE_FRAME_POINTER)
+		return step_frame_pointer(w, rule);
+	return step_full(w, pc, rule, again);
+}
+
+/* True: once more, with all registers carried along. */
+static bool walk(struct walk *w, const struct cfi_registers *start, bool in_full)
+{
+	bool again = false;
+
+	*w = (struct walk){
+		.scratch = w->scratch,
+		.map = w->map,
+		.pc = start->value[CFI_RA],
+		.sp = start->value[CFI_RSP],
+		.rbp = start->value[CFI_RBP],
+		.pc_is_exact = true,
+		.all_registers = true,
+		.in_full = in_full,
+	};
+	stack_memory_enter(&w->scratch->memory, w->sp);
+	while (walk_frame(w, &again))
+		continue;
+	return again;
+}
+
+size_t unwind_capture(struct unwind_scratch *scratch, struct stack_range stack)
+{
+	const struct cfi_registers start = scratch->registers;
+	struct walk w = { .scratch = scratch, .map = modules_enter() };
+
+	scratch->memory = (struct stack_memory){ .stack = stack };
+	if (UNLIKELY(walk(&w, &start, false))) {
+		scratch->registers = start;
+		walk(&w, &start, true);
+	}
+	modules_leave(w.map);
+	if (w.note)
+		scratch->frames[w.count++] = spool_frame_note(w.note, w.note_module);
+	else if (UNLIKELY(w.count == 0)) /* nothing but our own code */
+		scratch->frames[w.count++] = spool_frame_of(0, start.value[CFI_RA]);
+	return w.count;
+}
+
+bool unwind_is_truncated(const struct unwind_scratch *scratch, size_t frame_count)
+{
+	return spool_frame_module(scratch->frames[frame_count - 1]) == SPOOL_MODULE_NOTE;
+}
+
+void unwind_registers(const ucontext_t *context, struct cfi_registers *registers)
+{
+	/* psABI 3.6.2's numbering, in <sys/ucontext.h>'s names. */
+	static const uint8_t from[CFI_REGISTERS] = { REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI,
+		REG_RDI, REG_RBP, REG_RSP, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13,
+		REG_R14, REG_R15, REG_RIP };
+
+	for (int i = 0; i < CFI_REGISTERS; i++)
+		registers->value[i] = (uint64_t)context->uc_mcontext.gregs[from[i]];
+	registers->valid = (1u << CFI_REGISTERS) - 1;
+}

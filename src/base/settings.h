@@ -1,0 +1,68 @@
+/*
+ * What can be set for a recording, as one string: PLUGPROF=cpu,freq=99,file=/tmp/%e.%p.pb.gz.
+ * "plugprof record" writes it for the agent, people write it by hand; the table here is what both
+ * read and what --help prints.  No allocation; not for handlers.
+ */
+#ifndef BASE_SETTINGS_H
+#define BASE_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SETTINGS_VARIABLE "PLUGPROF"
+#define SETTINGS_TEXT_MAX 4096
+#define SETTINGS_FREQ_DEFAULT 99
+#define SETTINGS_FREQ_MAX 10000
+#define SETTINGS_FILE_DEFAULT "%e.%p.cpu.pb.gz"
+
+struct settings {
+	bool off; /* do nothing at all */
+	bool cpu;
+	bool raw; /* write addresses, no names */
+	bool verbose; /* the tool says at exit what it wrote */
+	uint32_t freq_hz; /* samples per second of CPU time */
+	uint64_t duration_ns; /* 0: to the end */
+	uint64_t session; /* of a "plugprof record"; 0: none */
+	uint32_t recorder_pid;
+	char file[SETTINGS_TEXT_MAX]; /* template of the profile's name */
+	char spool[SETTINGS_TEXT_MAX]; /* folder; "": settings_spool_folder() */
+};
+
+enum setting_kind {
+	SETTING_FLAG, /* the word alone */
+	SETTING_NUMBER,
+	SETTING_DURATION, /* 10, 10s, 500ms, 2m, 1h */
+	SETTING_TEXT, /* a comma or backslash in it is written with a backslash before it */
+};
+
+struct setting {
+	const char *name;
+	enum setting_kind kind;
+	size_t offset; /* in struct settings */
+	uint64_t minimum, maximum;
+	const char *argument; /* for help; NULL: a flag, or not for people */
+	const char *help; /* NULL: not for people */
+};
+
+extern const struct setting settings_table[];
+extern const size_t settings_count;
+
+void settings_default(struct settings *s);
+
+/* Read TEXT (NULL or "": the defaults).  True, or false with one line in WHY that names the
+ * word and what would do, without a newline; *S may then hold anything. */
+bool settings_parse(struct settings *s, const char *text, char *why, size_t why_size);
+
+/* One value of the table's row NAME, as settings_parse() does. */
+bool settings_set(struct settings *s, const char *name, const char *value, char *why,
+	size_t why_size);
+
+/* The string that settings_parse() reads back as *S.  False: does not fit. */
+bool settings_format(const struct settings *s, char *text, size_t size);
+
+/* Where spools are when nobody says otherwise: $XDG_RUNTIME_DIR/plugprof if that is on a
+ * folder of our own, else /dev/shm/plugprof-UID. */
+void settings_spool_folder(char folder[static SETTINGS_TEXT_MAX]);
+
+#endif

@@ -1,0 +1,231 @@
+/*
+ * The spool: what the agent writes and the tool reads, and all that the two halves share.
+ * This file is the specification; plugprof-spool(5) is its text.
+ *
+ * A spool is one file of fixed size on tmpfs, mapped shared by the profiled process: whatever
+ * ends that process (exit, _exit, exec, SIGKILL), what was recorded is in the file.  It
+ * is sparse: pages are allocated ahead of their first use, so a full tmpfs loses samples, which
+ * are counted, and never raises SIGBUS.
+ *
+ *   header | journal | thread names | stacks | frames
+ *
+ * Numbers are little-endian.  Writers are the process's own threads, in and out of signal
+ * handlers.  Each kind of record is committed by one release store, named below; a reader at any
+ * moment sees whole records only.  Numbers of types, kinds and counters are never reused.
+ */
+#ifndef SPOOL_FORMAT_H
+#define SPOOL_FORMAT_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#define SPOOL_MAGIC "plugspl" /* 8 bytes with its NUL */
+#define SPOOL_VERSION 1
+#define SPOOL_SUFFIX ".spool"
+
+enum spool_section_type {
+	SPOOL_SECTION_JOURNAL = 1, /* struct spool_record, one behind the other */
+	SPOOL_SECTION_THREAD_NAMES = 2, /* struct spool_thread_name */
+	SPOOL_SECTION_CPU_STACKS = 3, /* struct spool_stack: a hash table */
+	SPOOL_SECTION_FRAMES = 4, /* spool_frame */
+};
+#define SPOOL_SECTIONS_MAX 12
+
+struct spool_section {
+	uint32_t type; /* enum spool_section_type; 0: unused.  Unknown ones are passed over */
+	uint32_t entry_size; /* bytes; 0: entries carry their own */
+	uint64_t offset; /* bytes from the start of the file */
+	uint64_t size; /* bytes */
+};
+static_assert(sizeof(struct spool_section) == 24, "spool format changed");
+
+enum spool_state {
+	SPOOL_BEING_MADE = 0, /* nothing in it can be relied on */
+	SPOOL_RECORDING = 1, /* also what a killed process leaves */
+	SPOOL_ENDED = 2, /* the process said good-bye: END_MONOTONIC_NS is set */
+};
+
+/* What was seen, and what was lost and why. */
+enum spool_counter {
+	SPOOL_COUNT_TICKS = 0, /* timer periods that samples stand for, the lost ones included */
+	SPOOL_COUNT_SAMPLES = 1, /* samples taken: one may stand for several periods */
+	SPOOL_LOST_BUSY = 2, /* periods lost: no scratch memory free, too many handlers at once */
+	SPOOL_LOST_MEMORY = 3, /* periods lost: tmpfs or memory limit refused a page */
+	SPOOL_COUNT_TABLE_FULL = 4, /* periods kept under the frame "stack table full" */
+	SPOOL_COUNT_TRUNCATED = 5, /* stacks that ended before their root */
+	SPOOL_COUNT_THREADS = 6, /* threads that got a timer */
+	SPOOL_COUNT_THREADS_SCANNED = 7, /* of these, found by a scan and not by a hook */
+	SPOOL_COUNT_TIMERS_REFUSED = 8, /* threads without a timer of their own (RLIMIT_SIGPENDING) */
+	SPOOL_COUNT_FALLBACK_TICKS = 9, /* periods counted by the process-wide timer instead */
+	SPOOL_COUNT_MODULES_DROPPED = 10, /* libraries that found no place in journal or tables */
+	SPOOL_COUNT_FOREIGN_SIGNALS = 11, /* our signal, sent by somebody else */
+	SPOOL_COUNTERS_MAX = 32,
+};
+
+/* A histogram of the handler's own cost: bucket i counts handlers that took between
+ * 2^(SPOOL_COST_FIRST + i/4) and the next quarter power of two time-stamp counter cycles. */
+#define SPOOL_COST_FIRST 8
+#define SPOOL_COST_BUCKETS 64
+
+struct spool_header {
+	char magic[8];
+	uint32_t version;
+	uint32_t header_size; /* bytes, this struct */
+	uint64_t file_size; /* bytes */
+	uint64_t state; /* enum spool_state; the release store that commits the header */
+
+	uint32_t pid;
+	uint32_t uid;
+	uint64_t process_start_ticks; /* field 22 of /proc/PID/stat: tells a reused pid */
+	uint64_t session; /* which "plugprof record" it belongs to; 0: none */
+	uint32_t recorder_pid; /* that record's own process; 0: none */
+	uint32_t image; /* 0, or the number of programs this pid ran before (exec) */
+
+	uint64_t start_realtime_ns; /* CLOCK_REALTIME */
+	uint64_t start_monotonic_ns; /* CLOCK_MONOTONIC */
+	uint64_t start_tsc; /* the time-stamp counter then */
+	uint64_t last_monotonic_ns; /* at the latest sample */
+	uint64_t last_tsc;
+	uint64_t end_monotonic_ns; /* 0 until SPOOL_ENDED */
+
+	uint64_t period_ns; /* of thread CPU time between two ticks */
+	uint64_t journal_used; /* bytes; the release store that commits a record */
+	uint64_t frames_used; /* frames handed out; may pass the section's size */
+	uint64_t stacks_used; /* slots claimed */
+
+	struct spool_section sections[SPOOL_SECTIONS_MAX];
+	uint64_t counters[SPOOL_COUNTERS_MAX]; /* enum spool_counter */
+	uint64_t handler_cost[SPOOL_COST_BUCKETS];
+};
+static_assert(sizeof(struct spool_header) == 1200, "spool format changed");
+
+/* --- journal --- */
+
+enum spool_record_type {
+	SPOOL_RECORD_TEXT = 1,
+	SPOOL_RECORD_MODULE = 2,
+};
+
+struct spool_record { /* 8-byte aligned */
+	uint32_t size; /* bytes, this header included: how to skip an unknown type */
+	uint16_t type; /* enum spool_record_type */
+	uint16_t reserved;
+	uint64_t time_ns; /* CLOCK_MONOTONIC */
+};
+static_assert(sizeof(struct spool_record) == 16, "spool format changed");
+
+enum spool_text_kind {
+	SPOOL_TEXT_EXECUTABLE = 1, /* absolute path */
+	SPOOL_TEXT_FOLDER = 2, /* the working directory at the start */
+	SPOOL_TEXT_OUTPUT = 3, /* template of the profile's name, relative to that folder */
+	SPOOL_TEXT_OPTIONS = 4, /* for whoever writes the profile: "raw" or "" */
+};
+
+struct spool_text {
+	struct spool_record record;
+	uint32_t kind; /* enum spool_text_kind */
+	uint32_t length; /* bytes that follow, no NUL */
+};
+static_assert(sizeof(struct spool_text) == 24, "spool format changed");
+
+enum spool_module_flags {
+	SPOOL_MODULE_MAIN = 1, /* the program */
+	SPOOL_MODULE_DLOPENED = 2, /* not there when the program started: a plugin */
+	SPOOL_MODULE_VDSO = 4,
+	SPOOL_MODULE_GO = 8, /* holds Go code */
+	SPOOL_MODULE_AGENT = 16, /* plugprof's own; never in a stack */
+};
+
+#define SPOOL_BUILD_ID_MAX 40
+
+/* One build of one library.  The same build loaded again is the same record. */
+struct spool_module {
+	struct spool_record record;
+	uint32_t id; /* 1..SPOOL_MODULE_ID_MAX, counting up */
+	uint32_t flags; /* enum spool_module_flags */
+	uint64_t first_bias; /* load bias (pc - vaddr) when first loaded */
+	/* These change while the process runs, each by one store. */
+	uint64_t loads, unloads;
+	uint64_t last_load_ns, last_unload_ns; /* CLOCK_MONOTONIC; 0: never */
+	uint32_t build_id_size; /* bytes; 0: no build-ID */
+	uint8_t build_id[SPOOL_BUILD_ID_MAX];
+	uint32_t path_length; /* bytes after the segments, no NUL */
+	uint32_t segment_count; /* struct spool_segment, behind this struct */
+	uint32_t reserved;
+};
+static_assert(sizeof(struct spool_module) == 120, "spool format changed");
+
+/* An executable PT_LOAD, as the loader maps it: whole pages. */
+struct spool_segment {
+	uint64_t vaddr; /* page-aligned down */
+	uint64_t size; /* bytes, page-aligned up */
+	uint64_t file_offset; /* of VADDR */
+};
+static_assert(sizeof(struct spool_segment) == 24, "spool format changed");
+
+/* --- thread names --- */
+
+enum spool_name_state { SPOOL_NAME_EMPTY = 0, SPOOL_NAME_BUSY = 1, SPOOL_NAME_READY = 2 };
+
+struct spool_thread_name {
+	uint32_t state; /* enum spool_name_state; READY is the release store that commits it */
+	char name[20]; /* NUL-terminated; the kernel's 15 bytes at most */
+};
+static_assert(sizeof(struct spool_thread_name) == 24, "spool format changed");
+
+/* --- frames and stacks --- */
+
+/*
+ * A frame is (module, vaddr): module id in the upper 16 bits, vaddr in the lower 48.  It is
+ * exact for a leaf (and for what a signal interrupted), return address minus one for a caller.
+ * Module 0: no module covers it, the lower bits are the pc.  Module SPOOL_MODULE_NOTE: not code
+ * but a remark, enum spool_note in bits 32-47 and its argument in the lowest 32.
+ */
+typedef uint64_t spool_frame;
+
+#define SPOOL_FRAME_VADDR_BITS 48
+#define SPOOL_MODULE_NOTE 0xffffu
+#define SPOOL_MODULE_ID_MAX 0xfffeu
+
+enum spool_note {
+	SPOOL_NOTE_NO_UNWIND_INFO = 1, /* the stack ends early; argument: module id, 0: none */
+	SPOOL_NOTE_BAD_STACK = 2, /* ... because the stack's memory makes no sense; the same */
+	SPOOL_NOTE_TOO_DEEP = 3, /* ... because it has more frames than are taken */
+	SPOOL_NOTE_TABLE_FULL = 4, /* the whole stack: no place for another one */
+};
+
+static inline spool_frame spool_frame_of(uint32_t module_id, uint64_t vaddr)
+{
+	return (uint64_t)module_id << SPOOL_FRAME_VADDR_BITS |
+		(vaddr & (((uint64_t)1 << SPOOL_FRAME_VADDR_BITS) - 1));
+}
+
+static inline spool_frame spool_frame_note(enum spool_note note, uint32_t argument)
+{
+	return spool_frame_of(SPOOL_MODULE_NOTE, (uint64_t)note << 32 | argument);
+}
+
+static inline uint32_t spool_frame_module(spool_frame frame)
+{
+	return (uint32_t)(frame >> SPOOL_FRAME_VADDR_BITS);
+}
+
+static inline uint64_t spool_frame_vaddr(spool_frame frame)
+{
+	return frame & (((uint64_t)1 << SPOOL_FRAME_VADDR_BITS) - 1);
+}
+
+/* A slot of the stack table: open addressing, linear probing from KEY modulo the slot count. */
+struct spool_stack {
+	uint64_t key; /* hash of thread name and frames; 0: empty.  Claimed by compare-and-swap */
+	uint64_t frames; /* index of the leaf << 16 | count; 0: not there yet.  The release store
+			  * that commits the stack */
+	uint64_t periods; /* one atomic addition commits a sample: CPU time = periods * period_ns */
+	uint16_t thread_name; /* index in the thread names */
+	uint16_t reserved[3];
+};
+static_assert(sizeof(struct spool_stack) == 32, "spool format changed");
+
+#define SPOOL_FRAMES_PER_STACK_MAX 512 /* notes included */
+
+#endif

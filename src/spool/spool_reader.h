@@ -1,0 +1,54 @@
+/*
+ * The tool's half of the spool.  A spool may belong to a running process, to one that was
+ * killed in the middle of a store, or to nobody's good will at all: it is copied first, and nothing
+ * in the copy is believed before it is checked.  Exits for want of memory; never prints.
+ */
+#ifndef SPOOL_READER_H
+#define SPOOL_READER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "spool/spool_format.h"
+
+struct spool_reader;
+
+/* Copy the spool at PATH.  0: *RET is the caller's to spool_reader_free().
+ * -EBADMSG: no spool; -EPROTO: of another version; -ENODATA: not begun yet; else -errno.
+ * Untouched on failure. */
+int spool_reader_open(const char *path, struct spool_reader **ret) MUST_CHECK;
+/* The same over SIZE bytes at DATA, which are copied. */
+int spool_reader_over(const void *data, size_t size, struct spool_reader **ret) MUST_CHECK;
+void spool_reader_free(struct spool_reader *r);
+
+const struct spool_header *spool_reader_header(const struct spool_reader *r);
+
+/* The text of KIND, "" when there is none.  Lives as long as R. */
+const char *spool_reader_text(const struct spool_reader *r, enum spool_text_kind kind);
+
+struct spool_module_view {
+	const struct spool_module *module;
+	const struct spool_segment *segments; /* module->segment_count of them */
+	const char *path; /* NUL-terminated */
+};
+
+/* The module with this id; false: none.  Ids run from 1 to spool_reader_module_count(), with
+ * gaps only in a damaged spool. */
+bool spool_reader_module(
+	const struct spool_reader *r, uint32_t id, struct spool_module_view *view);
+uint32_t spool_reader_module_count(const struct spool_reader *r);
+
+struct spool_stack_view {
+	const spool_frame *frames; /* leaf first */
+	size_t frame_count; /* >= 1 */
+	uint64_t periods; /* >= 1 */
+	const char *thread_name; /* "" unknown */
+};
+
+/* The next stack that has samples; *AT starts at 0.  False: that was all. */
+bool spool_reader_next_stack(
+	const struct spool_reader *r, size_t *at, struct spool_stack_view *view);
+
+#endif

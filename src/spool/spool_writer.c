@@ -1,0 +1,439 @@
+#define _GNU_SOURCE
+#include "spool/spool_writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#include "base/hash.h"
+#include "base/monotonic.h"
+#include "base/syscalls.h"
+
+#define JOURNAL_SIZE ((size_t)512 << 10)
+#define THREAD_NAME_COUNT 1024
+#define STACK_COUNT 32768 /* a power of two */
+#define FRAME_COUNT 524288
+#define PROBES_MAX 64 /* slots looked at before the table counts as full */
+#define MADV_POPULATE_WRITE_NUMBER 23 /* Linux 5.14; not in Debian 12's headers */
+
+/* --- memory --- */
+
+/* Give [START, START+SIZE) its pages before it is touched: on a mapping of a full tmpfs a plain
+ * store would be SIGBUS.  False: refused. */
+static bool touch(struct spool_writer *w, const void *start, size_t size)
+{
+	const size_t first = (size_t)((const char *)start - (char *)w->header);
+
+	for (size_t chunk = first / SPOOL_CHUNK_SIZE; chunk * SPOOL_CHUNK_SIZE < first + size;
+		chunk++) {
+		char *at = (char *)w->header + chunk * SPOOL_CHUNK_SIZE;
+		size_t left = w->header->file_size - chunk * SPOOL_CHUNK_SIZE;
+
+		if (LIKELY(__atomic_load_n(&w->touched[chunk], __ATOMIC_RELAXED)))
+			continue;
+		if (w->populates &&
+			raw_syscall3(SYS_madvise, (long)at,
+				(long)(left < SPOOL_CHUNK_SIZE ? left : SPOOL_CHUNK_SIZE),
+				MADV_POPULATE_WRITE_NUMBER) < 0)
+			return false;
+		__atomic_store_n(&w->touched[chunk], 1, __ATOMIC_RELAXED);
+	}
+	return true;
+}
+
+/* --- making one --- */
+
+static size_t add_section(struct spool_header *header, enum spool_section_type type,
+	size_t entry_size, size_t size, size_t offset)
+{
+	struct spool_section *section = header->sections;
+
+	while (section->type)
+		section++;
+	*section = (struct spool_section){
+		.type = type, .entry_size = (uint32_t)entry_size, .offset = offset, .size = size };
+	return offset + ((size + 63) & ~(size_t)63);
+}
+
+/* The sections in the order of enum spool_section_type; the size of the whole file. */
+static size_t lay_out(struct spool_header *header)
+{
+	size_t end = (sizeof(*header) + 63) & ~(size_t)63;
+
+	end = add_section(header, SPOOL_SECTION_JOURNAL, 0, JOURNAL_SIZE, end);
+	end = add_section(header, SPOOL_SECTION_THREAD_NAMES, sizeof(struct spool_thread_name),
+		THREAD_NAME_COUNT * sizeof(struct spool_thread_name), end);
+	end = add_section(header, SPOOL_SECTION_CPU_STACKS, sizeof(struct spool_stack),
+		STACK_COUNT * sizeof(struct spool_stack), end);
+	end = add_section(header, SPOOL_SECTION_FRAMES, sizeof(spool_frame),
+		FRAME_COUNT * sizeof(spool_frame), end);
+	return (end + 4095) & ~(size_t)4095;
+}
+
+static char *put_number(char *to, uint64_t number)
+{
+	char digits[20];
+	size_t count = 0;
+
+	do
+		digits[count++] = (char)('0' + number % 10);
+	while (number /= 10);
+	while (count)
+		*to++ = digits[--count];
+	return to;
+}
+
+/* Only a folder of our own that nobody else can write to: another user must not be able to
+ * plant a spool, or a link, for us to follow. */
+static int open_folder(const char *folder)
+{
+	struct stat st;
+	int descriptor;
+
+	if (mkdir(folder, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	descriptor = open(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (descriptor < 0)
+		return -errno;
+	if (fstat(descriptor, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 022)) {
+		close(descriptor);
+		return -EPERM;
+	}
+	return descriptor;
+}
+
+/* PID.N.spool with the first free N.  An N that is taken is what this pid left when it was
+ * another program (exec) or another process: "recover" finds it. */
+static int open_new_spool(int folder, char name[static 40], uint32_t *image)
+{
+	for (uint32_t n = 0; n < 10000; n++) {
+		char *end = put_number(name, (uint64_t)getpid());
+		int descriptor;
+
+		*end++ = '.';
+		end = put_number(end, n);
+		memcpy(end, SPOOL_SUFFIX, sizeof(SPOOL_SUFFIX));
+		descriptor = openat(
+			folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (descriptor >= 0 || errno != EEXIST) {
+			*image = n;
+			return descriptor < 0 ? -errno : descriptor;
+		}
+	}
+	return -EEXIST;
+}
+
+static uint64_t process_start_ticks(void)
+{
+	char text[1024];
+	int descriptor = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	ssize_t size = descriptor < 0 ? -1 : read(descriptor, text, sizeof(text) - 1);
+	uint64_t ticks = 0;
+	char *at;
+
+	if (descriptor >= 0)
+		close(descriptor);
+	if (size <= 0)
+		return 0;
+	text[size] = '\0';
+	at = strrchr(text, ')'); /* the name may hold anything, also spaces and brackets */
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	for (at = at ? at + 1 : text; *at >= '0' && *at <= '9'; at++)
+		ticks = ticks * 10 + (uint64_t)(*at - '0');
+	return ticks;
+}
+
+static void find_sections(struct spool_writer *w)
+{
+	const struct spool_section *sections = w->header->sections;
+	char *base = (char *)w->header;
+
+	w->journal = base + sections[0].offset;
+	w->journal_size = JOURNAL_SIZE;
+	w->thread_names = (struct spool_thread_name *)(base + sections[1].offset);
+	w->thread_name_count = THREAD_NAME_COUNT;
+	w->stacks = (struct spool_stack *)(base + sections[2].offset);
+	w->stack_count = STACK_COUNT;
+	w->frames = (spool_frame *)(base + sections[3].offset);
+	w->frame_count = FRAME_COUNT;
+}
+
+static int map_spool(struct spool_writer *w, int descriptor, struct spool_header *plan)
+{
+	void *mapping;
+	int r;
+
+	if (ftruncate(descriptor, (off_t)plan->file_size) < 0)
+		return -errno;
+	mapping = mmap(NULL, plan->file_size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+	if (mapping == MAP_FAILED)
+		return -errno;
+	w->populates = madvise(mapping, SPOOL_CHUNK_SIZE, MADV_POPULATE_WRITE_NUMBER) == 0;
+	if (!w->populates) {
+		/* An older kernel, or no room: all of it now, or none. */
+		r = posix_fallocate(descriptor, 0, (off_t)plan->file_size);
+		if (r) {
+			munmap(mapping, plan->file_size);
+			return -r;
+		}
+		memset(w->touched, 1, sizeof(w->touched));
+	}
+	w->touched[0] = 1;
+	w->header = mapping;
+	*w->header = *plan;
+	find_sections(w);
+	return 0;
+}
+
+int spool_create(struct spool_writer *w, const char *folder, const struct spool_identity *identity,
+	char *path, size_t path_size)
+{
+	struct spool_header plan = {
+		.magic = SPOOL_MAGIC,
+		.version = SPOOL_VERSION,
+		.header_size = sizeof(plan),
+		.pid = (uint32_t)getpid(),
+		.uid = geteuid(),
+		.process_start_ticks = process_start_ticks(),
+		.session = identity->session,
+		.recorder_pid = identity->recorder_pid,
+		.start_realtime_ns = clock_now_ns(CLOCK_REALTIME),
+		.start_monotonic_ns = monotonic_ns(),
+		.start_tsc = __rdtsc(),
+		.period_ns = identity->period_ns,
+	};
+	char name[40];
+	int folder_descriptor, descriptor;
+	int r;
+
+	memset(w, 0, sizeof(*w));
+	if (strlen(folder) + 1 + sizeof(name) > path_size)
+		return -ENAMETOOLONG;
+	folder_descriptor = open_folder(folder);
+	if (folder_descriptor < 0)
+		return folder_descriptor;
+	plan.file_size = lay_out(&plan);
+	descriptor = open_new_spool(folder_descriptor, name, &plan.image);
+	r = descriptor < 0 ? descriptor : map_spool(w, descriptor, &plan);
+	if (descriptor >= 0) {
+		if (r)
+			unlinkat(folder_descriptor, name, 0);
+		close(descriptor);
+	}
+	close(folder_descriptor);
+	if (r)
+		return r;
+	strcpy(path, folder);
+	strcat(path, "/");
+	strcat(path, name);
+	return 0;
+}
+
+/* Where samples go that find no place of their own. */
+static const spool_frame table_full[] = { (uint64_t)SPOOL_MODULE_NOTE << SPOOL_FRAME_VADDR_BITS |
+	(uint64_t)SPOOL_NOTE_TABLE_FULL << 32 };
+
+void spool_begin(struct spool_writer *w)
+{
+	spool_append_sample(w, table_full, 1, 0, 0); /* now, while there is room */
+	__atomic_store_n(&w->header->state, SPOOL_RECORDING, __ATOMIC_RELEASE);
+}
+
+void spool_end(struct spool_writer *w)
+{
+	w->header->end_monotonic_ns = monotonic_ns();
+	__atomic_store_n(&w->header->state, SPOOL_ENDED, __ATOMIC_RELEASE);
+}
+
+void spool_inherit(struct spool_writer *w, const struct spool_writer *from)
+{
+	const uint64_t used = from->header->journal_used;
+
+	if (touch(w, w->journal, used)) {
+		memcpy(w->journal, from->journal, used);
+		w->header->journal_used = used;
+	}
+	for (uint32_t i = 1; i < w->thread_name_count; i++) {
+		if (from->thread_names[i].state != SPOOL_NAME_READY)
+			continue;
+		if (touch(w, &w->thread_names[i], sizeof(w->thread_names[i])))
+			w->thread_names[i] = from->thread_names[i];
+	}
+}
+
+void spool_abandon(struct spool_writer *w)
+{
+	if (w->header)
+		munmap(w->header, w->header->file_size);
+	memset(w, 0, sizeof(*w));
+}
+
+void spool_count(struct spool_writer *w, enum spool_counter counter, uint64_t more)
+{
+	__atomic_fetch_add(&w->header->counters[counter], more, __ATOMIC_RELAXED);
+}
+
+/* --- journal --- */
+
+static void *append(struct spool_writer *w, enum spool_record_type type, size_t size)
+{
+	const size_t whole = (size + 7) & ~(size_t)7;
+	const uint64_t used = w->header->journal_used;
+	struct spool_record *record = (struct spool_record *)(w->journal + used);
+
+	if (whole > w->journal_size - used || !touch(w, record, whole))
+		return NULL;
+	record->size = (uint32_t)whole;
+	record->type = (uint16_t)type;
+	record->time_ns = monotonic_ns();
+	return record;
+}
+
+static void commit(struct spool_writer *w, const struct spool_record *record)
+{
+	__atomic_store_n(&w->header->journal_used, w->header->journal_used + record->size,
+		__ATOMIC_RELEASE);
+}
+
+bool spool_append_text(struct spool_writer *w, enum spool_text_kind kind, const char *text)
+{
+	const size_t length = strlen(text);
+	struct spool_text *record = append(w, SPOOL_RECORD_TEXT, sizeof(*record) + length);
+
+	if (!record)
+		return false;
+	record->kind = kind;
+	record->length = (uint32_t)length;
+	memcpy(record + 1, text, length);
+	commit(w, &record->record);
+	return true;
+}
+
+struct spool_module *spool_append_module(struct spool_writer *w, const struct spool_module *module,
+	const struct spool_segment *segments, const char *path)
+{
+	const size_t segments_size = module->segment_count * sizeof(*segments);
+	struct spool_module *record = append(
+		w, SPOOL_RECORD_MODULE, sizeof(*record) + segments_size + module->path_length);
+	struct spool_record head;
+
+	if (!record)
+		return NULL;
+	head = record->record;
+	*record = *module;
+	record->record = head;
+	memcpy(record + 1, segments, segments_size);
+	memcpy((char *)(record + 1) + segments_size, path, module->path_length);
+	commit(w, &record->record);
+	return record;
+}
+
+/* --- thread names --- */
+
+uint16_t spool_intern_thread_name(struct spool_writer *w, const char name[static 16])
+{
+	if (name[0] == '\0')
+		return 0;
+	for (uint32_t i = 1; i < w->thread_name_count; i++) {
+		struct spool_thread_name *entry = &w->thread_names[i];
+		uint32_t state;
+
+		if (!touch(w, entry, sizeof(*entry)))
+			return 0;
+		state = __atomic_load_n(&entry->state, __ATOMIC_ACQUIRE);
+		if (state == SPOOL_NAME_READY && strncmp(entry->name, name, 16) == 0)
+			return (uint16_t)i;
+		/* An entry another thread is busy with may become this name too: the tool joins
+		 * equal names again. */
+		if (state == SPOOL_NAME_EMPTY &&
+			__atomic_compare_exchange_n(&entry->state, &state, SPOOL_NAME_BUSY, false,
+				__ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+			memcpy(entry->name, name, 15);
+			__atomic_store_n(&entry->state, SPOOL_NAME_READY, __ATOMIC_RELEASE);
+			return (uint16_t)i;
+		}
+	}
+	return 0;
+}
+
+/* --- stacks --- */
+
+static uint64_t stack_key(const spool_frame *frames, size_t frame_count, uint16_t thread_name)
+{
+	uint64_t key = thread_name + 1;
+
+	for (size_t i = 0; i < frame_count; i++)
+		key = hash_add(key, frames[i]);
+	key = hash_mix(key);
+	return key ? key : 1;
+}
+
+/* Put the frames of a stack just claimed where a reader finds them.  False: no room. */
+static bool store_frames(struct spool_writer *w, struct spool_stack *stack,
+	const spool_frame *frames, size_t frame_count)
+{
+	uint64_t first = __atomic_fetch_add(&w->header->frames_used, frame_count, __ATOMIC_RELAXED);
+
+	if (first + frame_count > w->frame_count ||
+		!touch(w, &w->frames[first], frame_count * sizeof(*frames)))
+		return false;
+	memcpy(&w->frames[first], frames, frame_count * sizeof(*frames));
+	__atomic_store_n(&stack->frames, first << 16 | frame_count, __ATOMIC_RELEASE);
+	return true;
+}
+
+enum find { FOUND, FULL, NO_MEMORY };
+
+/* The slot of the stack KEY stands for, made when new. */
+static enum find find_stack(struct spool_writer *w, uint64_t key, const spool_frame *frames,
+	size_t frame_count, uint16_t thread_name, struct spool_stack **ret)
+{
+	for (uint32_t probe = 0; probe < PROBES_MAX; probe++) {
+		struct spool_stack *stack = &w->stacks[(key + probe) & (w->stack_count - 1)];
+		uint64_t seen;
+
+		if (UNLIKELY(!touch(w, stack, sizeof(*stack))))
+			return NO_MEMORY;
+		seen = __atomic_load_n(&stack->key, __ATOMIC_ACQUIRE);
+		if (seen == 0 &&
+			__atomic_compare_exchange_n(&stack->key, &seen, key, false, __ATOMIC_ACQ_REL,
+				__ATOMIC_ACQUIRE)) {
+			__atomic_fetch_add(&w->header->stacks_used, 1, __ATOMIC_RELAXED);
+			stack->thread_name = thread_name;
+			*ret = stack;
+			return store_frames(w, stack, frames, frame_count) ? FOUND : FULL;
+		}
+		if (seen == key) {
+			*ret = stack;
+			/* Without frames: their place was full, or they are just being written. */
+			if (__atomic_load_n(&stack->frames, __ATOMIC_ACQUIRE) == 0 &&
+				w->header->frames_used >= w->frame_count)
+				return FULL;
+			return FOUND;
+		}
+	}
+	return FULL;
+}
+
+void spool_append_sample(struct spool_writer *w, const spool_frame *frames, size_t frame_count,
+	uint16_t thread_name, uint64_t periods)
+{
+	struct spool_stack *stack;
+	enum find found = find_stack(w, stack_key(frames, frame_count, thread_name), frames,
+		frame_count, thread_name, &stack);
+
+	if (found == FULL) {
+		spool_count(w, SPOOL_COUNT_TABLE_FULL, periods);
+		found = find_stack(w, stack_key(table_full, 1, 0), table_full, 1, 0, &stack);
+	}
+	if (found != FOUND) {
+		spool_count(w, SPOOL_LOST_MEMORY, periods);
+		return;
+	}
+	__atomic_fetch_add(&stack->periods, periods, __ATOMIC_RELAXED);
+}

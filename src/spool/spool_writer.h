@@ -1,0 +1,67 @@
+/*
+ * The agent's half of the spool.  There is one writer in a process.  Everything but
+ * spool_create() may be called from signal handlers; nothing here allocates, waits or touches errno.
+ * A write that finds no room is dropped and counted (enum spool_counter).
+ */
+#ifndef SPOOL_WRITER_H
+#define SPOOL_WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "spool/spool_format.h"
+
+#define SPOOL_CHUNK_SIZE ((size_t)64 << 10) /* bytes allocated ahead at once */
+#define SPOOL_CHUNKS_MAX 128
+
+struct spool_writer {
+	struct spool_header *header; /* the mapping; NULL: there is no spool */
+	char *journal;
+	struct spool_thread_name *thread_names;
+	struct spool_stack *stacks;
+	spool_frame *frames;
+	uint32_t journal_size, thread_name_count, stack_count, frame_count; /* capacities */
+	bool populates; /* the kernel knows MADV_POPULATE_WRITE */
+	uint8_t touched[SPOOL_CHUNKS_MAX]; /* chunk has its memory */
+};
+
+struct spool_identity {
+	uint64_t session;
+	uint32_t recorder_pid;
+	uint64_t period_ns;
+};
+
+/* Make FOLDER (0700; refused when somebody else's) and in it PID.N.spool (0600) with the first
+ * free N, mapped; the state stays SPOOL_BEING_MADE until spool_begin().  The name goes to
+ * PATH.  0 or -errno: *W is then empty.  Not signal-safe, but allocates nothing. */
+int spool_create(struct spool_writer *w, const char *folder, const struct spool_identity *identity,
+	char *path, size_t path_size) MUST_CHECK;
+void spool_begin(struct spool_writer *w);
+/* Recording is over: sets end time and SPOOL_ENDED. */
+void spool_end(struct spool_writer *w);
+/* Copy FROM's journal and thread names, so that module ids, journal offsets and name indices mean the same
+ * in W, which was just created.  For a child of fork(). */
+void spool_inherit(struct spool_writer *w, const struct spool_writer *from);
+/* Unmap; the file stays.  Also what a child of fork() does with its parent's spool. */
+void spool_abandon(struct spool_writer *w);
+
+void spool_count(struct spool_writer *w, enum spool_counter counter, uint64_t more);
+
+/* Journal.  The caller sees to it that only one thread writes at a time. */
+bool spool_append_text(struct spool_writer *w, enum spool_text_kind kind, const char *text);
+/* MODULE's sizes and counts tell how much PATH and SEGMENTS hold; its record part is filled in
+ * here.  The record in the spool, whose changing fields the caller updates; NULL: no room. */
+struct spool_module *spool_append_module(struct spool_writer *w, const struct spool_module *module,
+	const struct spool_segment *segments, const char *path);
+
+/* The index of NAME among the thread names, added when new; 0 ("") when there is no room. */
+uint16_t spool_intern_thread_name(struct spool_writer *w, const char name[static 16]);
+
+/* One sample of PERIODS ticks with FRAMES (leaf first).  Copies them when the stack is new.
+ * Any thread, any handler. */
+void spool_append_sample(struct spool_writer *w, const spool_frame *frames, size_t frame_count,
+	uint16_t thread_name, uint64_t periods);
+
+#endif
