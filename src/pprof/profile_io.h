@@ -9,7 +9,7 @@
 #include "pprof/profile.h"
 
 #define PROFILE_SIZE_MAX ((size_t)1 << 30) /* bytes after decompression that a reader takes */
-#define PROFILE_UNPACKED_MAX (4 * PROFILE_SIZE_MAX)
+#define PROFILE_UNPACKED_MAX (2 * PROFILE_SIZE_MAX)
 
 /* The gzipped bytes of P, free()'d by the caller.  At most 16 000 samples are written (what
  * Pyroscope takes): the smallest beyond are folded into one sample per label set whose frame
