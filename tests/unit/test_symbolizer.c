@@ -1,0 +1,710 @@
+/* The symbolizer against libraries that the tests build themselves, and that know the truth
+ * about their own addresses (tests/fixtures/places.h). */
+#define _GNU_SOURCE
+#include <check.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <link.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "../fixtures/build_fixture.h"
+#include "base/vec.h"
+#include "symbol/binary.h"
+#include "symbol/symbolizer.h"
+
+static struct symbolizer *symbolizer;
+static const char *debug_folders[2];
+
+static void start(void)
+{
+	static struct symbolizer_options options = { .debug_folders = debug_folders };
+
+	fixture_run("rm -rf debug");
+	debug_folders[0] = fixture_path("debug");
+	symbolizer = symbolizer_new(&options);
+}
+
+static void stop(void)
+{
+	symbolizer_free(symbolizer);
+}
+
+static void build_plugins(void)
+{
+	fixture_begin();
+	fixture_run("cp $FIXTURES/plugin.c $FIXTURES/plugin.cc $FIXTURES/places.h .");
+	fixture_run("$CC -O2 -g -shared -fPIC -Wl,--build-id plugin.c -o plugin.so");
+	fixture_run("$CC -O2 -g -shared -fPIC -Wl,--build-id -DREBUILT plugin.c -o other.so");
+	fixture_run("$CXX -O2 -g -shared -fPIC plugin.cc -o plugin_cc.so");
+}
+
+static struct build_id build_id_of(const char *name)
+{
+	struct build_id id;
+	struct binary *b = NULL;
+
+	ck_assert_int_eq(binary_open(fixture_path(name), &b), 0);
+	id = *binary_build_id(b);
+	binary_close(b);
+	return id;
+}
+
+static struct symbol_module *module_of(const char *name)
+{
+	return symbolizer_module(symbolizer, fixture_path(name), NULL);
+}
+
+static struct symbol_frames resolve(struct symbol_module *m, uint64_t vaddr)
+{
+	struct symbol_frames frames;
+
+	symbolizer_resolve(symbolizer, m, vaddr, &frames);
+	ck_assert_uint_ge(frames.count, 1);
+	for (size_t i = 0; i < frames.count; i++) {
+		ck_assert(frames.frames[i].name && frames.frames[i].name[0]);
+		ck_assert(frames.frames[i].system_name && frames.frames[i].system_name[0]);
+		ck_assert_ptr_nonnull(frames.frames[i].file);
+	}
+	return frames;
+}
+
+static void assert_frame(const struct symbol_frame *frame, const char *name, int line)
+{
+	ck_assert_str_eq(frame->name, name);
+	ck_assert_str_eq(frame->file, fixture_path("plugin.c"));
+	ck_assert_int_eq(frame->line, line);
+	ck_assert_uint_gt(frame->start_line, 0);
+	ck_assert_int_le(frame->start_line, line);
+}
+
+static void assert_verdict(const struct symbol_module *m, enum symbol_verdict verdict)
+{
+	ck_assert_msg(symbol_module_verdict(m) == verdict, "verdict %s: %s",
+		symbol_verdict_word(symbol_module_verdict(m)), symbol_module_reason(m));
+}
+
+/* "no debug file for build-ID ab12cd34ef56..." must be searchable: the whole start of it. */
+static void assert_reason_has_id(const struct symbol_module *m, const struct build_id *id)
+{
+	char hex[BUILD_ID_HEX_SIZE];
+
+	build_id_to_hex(id, hex);
+	hex[12] = '\0';
+	ck_assert_msg(strstr(symbol_module_reason(m), hex) != NULL, "no %s in: %s", hex,
+		symbol_module_reason(m));
+}
+
+static void assert_inlined_chain(const char *library)
+{
+	struct place place;
+	uint64_t vaddr = fixture_place(library, "plugin_inlined", &place);
+	struct symbol_module *m = module_of(library);
+	struct symbol_frames frames = resolve(m, vaddr);
+
+	assert_verdict(m, VERDICT_DWARF);
+	ck_assert(frames.resolved);
+	ck_assert_uint_eq(frames.count, 3);
+	assert_frame(&frames.frames[0], "innermost", place.lines[0]);
+	assert_frame(&frames.frames[1], "middle", place.lines[1]);
+	assert_frame(&frames.frames[2], "plugin_inlined", place.lines[2]);
+	for (size_t i = 0; i < frames.count; i++)
+		ck_assert_uint_gt(frames.frames[i].column, 0);
+}
+
+static const struct {
+	const char *command, *options;
+} compilers[] = {
+	{ "cc", "$CC -gdwarf-4" },
+	{ "cc", "$CC -gdwarf-5" },
+	{ "cc", "$CC -gdwarf-5 -gz" },
+	{ "cc", "$CC -gdwarf-5 -ffunction-sections -Wl,--gc-sections" },
+	{ "cc", "$CC -gdwarf-5 -flto" },
+	{ "cc", "$CC -gdwarf-5 -gsplit-dwarf" },
+	/* These write no .debug_aranges, without which libdw alone finds nothing. */
+	{ "clang", "clang -gdwarf-4" },
+	{ "clang", "clang -gdwarf-5" },
+};
+
+START_TEST(an_inlined_chain_has_the_line_of_each_call)
+{
+	char library[32];
+
+	if (!fixture_has_command(compilers[_i].command))
+		return;
+	snprintf(library, sizeof(library), "chain%d.so", _i);
+	fixture_run("%s -O2 -shared -fPIC plugin.c -o %s", compilers[_i].options, library);
+	assert_inlined_chain(library);
+}
+END_TEST
+
+START_TEST(a_function_without_inlining_is_one_frame)
+{
+	struct place place;
+	uint64_t vaddr = fixture_place("plugin.so", "plugin_outer", &place);
+	struct symbol_frames frames = resolve(module_of("plugin.so"), vaddr);
+
+	ck_assert_uint_eq(frames.count, 1);
+	assert_frame(&frames.frames[0], "plugin_outer", place.lines[0]);
+	ck_assert_str_eq(frames.frames[0].system_name, "plugin_outer");
+}
+END_TEST
+
+START_TEST(the_same_arguments_give_the_same_module)
+{
+	struct build_id id = build_id_of("plugin.so");
+	const char *path = fixture_path("plugin.so");
+
+	ck_assert_ptr_eq(symbolizer_module(symbolizer, path, &id),
+		symbolizer_module(symbolizer, path, &id));
+	ck_assert_ptr_ne(symbolizer_module(symbolizer, path, &id),
+		symbolizer_module(symbolizer, path, NULL));
+}
+END_TEST
+
+START_TEST(without_debug_info_symtab_names_also_what_is_not_exported)
+{
+	struct place place;
+	uint64_t vaddr = fixture_place("plugin.so", "plugin_hidden_place", &place);
+	struct build_id id = build_id_of("plugin.so");
+	struct symbol_module *m;
+	struct symbol_frames frames;
+
+	fixture_run("strip -g plugin.so -o symbols.so");
+	m = module_of("symbols.so");
+	frames = resolve(m, vaddr);
+	assert_verdict(m, VERDICT_SYMBOLS);
+	assert_reason_has_id(m, &id);
+	ck_assert(frames.resolved);
+	ck_assert_uint_eq(frames.count, 1);
+	ck_assert_str_eq(frames.frames[0].name, "hidden");
+	ck_assert_uint_eq(frames.frames[0].line, 0);
+	ck_assert_str_eq(frames.frames[0].file, "");
+}
+END_TEST
+
+START_TEST(a_stripped_library_still_names_what_it_exports)
+{
+	struct place place;
+	uint64_t vaddr = fixture_place("plugin.so", "plugin_inlined", &place);
+	struct build_id id = build_id_of("plugin.so");
+	struct symbol_module *m;
+	struct symbol_frames frames;
+
+	fixture_run("strip -s plugin.so -o stripped.so");
+	m = module_of("stripped.so");
+	frames = resolve(m, vaddr);
+	assert_verdict(m, VERDICT_EXPORTS_ONLY);
+	assert_reason_has_id(m, &id);
+	ck_assert(frames.resolved);
+	ck_assert_uint_eq(frames.count, 1);
+	ck_assert_str_eq(frames.frames[0].name, "plugin_inlined");
+}
+END_TEST
+
+START_TEST(a_stripped_static_function_is_called_after_its_start)
+{
+	struct place place;
+	char expected[64];
+	struct symbol_frames frames;
+	uint64_t vaddr;
+
+	fixture_run("strip -s plugin.so -o stripped.so");
+	snprintf(expected, sizeof(expected), "stripped.so!fn_%llx",
+		(unsigned long long)fixture_vaddr_from("stripped.so", "plugin_hidden_start"));
+	vaddr = fixture_place("stripped.so", "plugin_hidden_place", &place);
+	frames = resolve(module_of("stripped.so"), vaddr);
+	ck_assert(!frames.resolved);
+	ck_assert_uint_eq(frames.count, 1);
+	ck_assert_str_eq(frames.frames[0].name, expected);
+}
+END_TEST
+
+START_TEST(without_section_headers_functions_are_found_by_the_unwind_header)
+{
+	struct place place;
+	struct symbol_module *m;
+	struct symbol_frames frames;
+	char expected[64];
+
+	fixture_run("strip -s plugin.so -o headless.so");
+	/* e_shoff, e_shnum and e_shstrndx of the ELF header */
+	fixture_run("printf '\\0\\0\\0\\0\\0\\0\\0\\0' |"
+		    " dd of=headless.so bs=1 seek=40 conv=notrunc 2>/dev/null");
+	fixture_run("printf '\\0\\0\\0\\0' |"
+		    " dd of=headless.so bs=1 seek=60 conv=notrunc 2>/dev/null");
+	m = module_of("headless.so");
+	frames = resolve(m, fixture_place("headless.so", "plugin_hidden_place", &place));
+	assert_verdict(m, VERDICT_FDE_ONLY);
+	snprintf(expected, sizeof(expected), "headless.so!fn_%llx",
+		(unsigned long long)fixture_vaddr_from("headless.so", "plugin_hidden_start"));
+	ck_assert_str_eq(frames.frames[0].name, expected);
+}
+END_TEST
+
+START_TEST(an_address_outside_all_functions_gets_no_neighbours_name)
+{
+	struct symbol_module *m = module_of("plugin.so");
+	struct symbol_frames frames = resolve(m, 0x10);
+
+	ck_assert(!frames.resolved);
+	ck_assert_uint_eq(frames.count, 1);
+	ck_assert_str_eq(frames.frames[0].name, "plugin.so!0x10");
+	frames = resolve(m, UINT64_MAX);
+	ck_assert_str_eq(frames.frames[0].name, "plugin.so!0xffffffffffffffff");
+}
+END_TEST
+
+/* Where the debug file of PLACE/plugin.so may lie, from the folder of the fixture. */
+static const char *const linked_places[] = { "linked/plugin.debug",
+	"linked/.debug/plugin.debug", "debug$PWD/linked/plugin.debug" };
+
+START_TEST(a_debug_file_is_found_by_its_link)
+{
+	struct place place;
+	uint64_t vaddr = fixture_place("plugin.so", "plugin_inlined", &place);
+	struct symbol_module *m;
+	struct symbol_frames frames;
+
+	fixture_run("rm -rf linked; mkdir -p linked \"$(dirname %s)\"", linked_places[_i]);
+	fixture_run("objcopy --only-keep-debug plugin.so \"%s\"", linked_places[_i]);
+	fixture_run("strip -s plugin.so -o linked/plugin.so && "
+		    "objcopy --add-gnu-debuglink=\"%s\" linked/plugin.so", linked_places[_i]);
+	m = module_of("linked/plugin.so");
+	frames = resolve(m, vaddr);
+	assert_verdict(m, VERDICT_DWARF);
+	ck_assert_uint_eq(frames.count, 3);
+	assert_frame(&frames.frames[0], "innermost", place.lines[0]);
+}
+END_TEST
+
+START_TEST(a_debug_file_of_another_build_is_refused)
+{
+	struct symbol_module *m;
+
+	fixture_run("rm -rf refused; mkdir refused");
+	fixture_run("objcopy --only-keep-debug plugin.so refused/plugin.debug");
+	fixture_run("strip -s plugin.so -o refused/plugin.so && "
+		    "objcopy --add-gnu-debuglink=refused/plugin.debug refused/plugin.so");
+	fixture_run("objcopy --only-keep-debug other.so refused/plugin.debug");
+	m = module_of("refused/plugin.so");
+	assert_verdict(m, VERDICT_EXPORTS_ONLY);
+}
+END_TEST
+
+START_TEST(without_build_ids_the_links_checksum_decides)
+{
+	const bool same = _i == 0;
+	struct symbol_module *m;
+
+	fixture_run("rm -rf crc; mkdir crc");
+	fixture_run("$CC -O2 -g -shared -fPIC -Wl,--build-id=none plugin.c -o crc/full.so");
+	fixture_run("objcopy --only-keep-debug crc/full.so crc/plugin.debug");
+	fixture_run("strip -s crc/full.so -o crc/plugin.so && "
+		    "objcopy --add-gnu-debuglink=crc/plugin.debug crc/plugin.so");
+	if (!same)
+		fixture_run("printf x >>crc/plugin.debug");
+	m = module_of("crc/plugin.so");
+	assert_verdict(m, same ? VERDICT_DWARF : VERDICT_EXPORTS_ONLY);
+}
+END_TEST
+
+/* Put NAME's debug file below debug/.build-id, as packages do. */
+static void install_debug_file(const char *name)
+{
+	char hex[BUILD_ID_HEX_SIZE];
+	struct build_id id = build_id_of(name);
+
+	build_id_to_hex(&id, hex);
+	fixture_run("mkdir -p debug/.build-id/%.2s && objcopy --only-keep-debug %s "
+		    "debug/.build-id/%.2s/%s.debug", hex, name, hex, hex + 2);
+}
+
+START_TEST(a_debug_file_is_found_by_build_id)
+{
+	struct place place;
+	uint64_t vaddr = fixture_place("plugin.so", "plugin_inlined", &place);
+	struct symbol_module *m;
+	struct symbol_frames frames;
+
+	fixture_run("strip -s plugin.so -o stripped.so");
+	install_debug_file("plugin.so");
+	m = module_of("stripped.so");
+	frames = resolve(m, vaddr);
+	assert_verdict(m, VERDICT_DWARF);
+	ck_assert_uint_eq(frames.count, 3);
+	assert_frame(&frames.frames[2], "plugin_inlined", place.lines[2]);
+}
+END_TEST
+
+START_TEST(a_replaced_file_is_refused)
+{
+	struct build_id ran = build_id_of("plugin.so"), has = build_id_of("other.so");
+	struct symbol_module *m =
+		symbolizer_module(symbolizer, fixture_path("other.so"), &ran);
+	struct symbol_frames frames = resolve(m, 0x1234);
+	uint64_t vaddr;
+
+	assert_verdict(m, VERDICT_FILE_REPLACED);
+	assert_reason_has_id(m, &ran);
+	assert_reason_has_id(m, &has);
+	ck_assert(!frames.resolved);
+	ck_assert_str_eq(frames.frames[0].name, "other.so!0x1234");
+	ck_assert(!symbol_module_vaddr(m, 0x1000, 0x1000, 0x100, &vaddr));
+}
+END_TEST
+
+START_TEST(a_replaced_or_deleted_files_debug_file_is_still_used)
+{
+	static const char *const paths[] = { "other.so", "deleted.so" };
+	struct build_id ran = build_id_of("plugin.so");
+	struct place place;
+	uint64_t vaddr = fixture_place("plugin.so", "plugin_inlined", &place);
+	struct symbol_module *m;
+	struct symbol_frames frames;
+
+	install_debug_file("plugin.so");
+	m = symbolizer_module(symbolizer, fixture_path(paths[_i]), &ran);
+	frames = resolve(m, vaddr);
+	assert_verdict(m, VERDICT_DWARF);
+	ck_assert_uint_eq(frames.count, 3);
+	assert_frame(&frames.frames[1], "middle", place.lines[1]);
+}
+END_TEST
+
+START_TEST(a_missing_file_is_said_to_be_missing)
+{
+	struct build_id id;
+	struct symbol_module *m;
+	struct symbol_frames frames;
+
+	ck_assert(build_id_from_hex("abcdef0123456789", &id));
+	m = symbolizer_module(symbolizer, "/nowhere/libgone.so", &id);
+	frames = resolve(m, 0xbeef);
+	assert_verdict(m, VERDICT_FILE_MISSING);
+	ck_assert_str_eq(symbol_verdict_word(VERDICT_FILE_MISSING), "file-missing");
+	assert_reason_has_id(m, &id);
+	ck_assert(!frames.resolved);
+	ck_assert_str_eq(frames.frames[0].name, "libgone.so!0xbeef");
+}
+END_TEST
+
+START_TEST(what_is_no_elf_file_is_bad)
+{
+	static const char *const commands[] = { ": >bad.so", "echo hello >bad.so",
+		"printf '\\177ELF' >bad.so", "head -c 4096 /dev/urandom >bad.so",
+		"rm -f bad.so && mkfifo bad.so", "rm -f bad.so && mkdir bad.so",
+		"rm -rf bad.so && $CC -c plugin.c -o bad.so" };
+	struct symbol_module *m;
+
+	fixture_run("rm -rf bad.so && %s", commands[_i]);
+	m = module_of("bad.so");
+	ck_assert(!resolve(m, 0x1234).resolved);
+	assert_verdict(m, VERDICT_FILE_BAD);
+}
+END_TEST
+
+START_TEST(a_truncated_library_is_survived_wherever_it_ends)
+{
+	const int parts = 24;
+
+	for (int i = 1; i < parts; i++) {
+		char name[32];
+		struct symbol_module *m;
+
+		snprintf(name, sizeof(name), "torn%d.so", i);
+		fixture_run("head -c $(($(stat -c %%s plugin.so) * %d / %d)) plugin.so >%s", i,
+			parts, name);
+		m = module_of(name);
+		for (uint64_t vaddr = 0x1000; vaddr < 0x1400; vaddr += 7)
+			resolve(m, vaddr);
+	}
+}
+END_TEST
+
+START_TEST(memory_without_a_file_is_anonymous)
+{
+	static const char *const paths[] = { "", "[heap]", "//anon", "/memfd:jit" };
+	struct symbol_module *m = symbolizer_module(symbolizer, paths[_i], NULL);
+	struct symbol_frames frames = resolve(m, 0x7f0012345678);
+
+	assert_verdict(m, VERDICT_ANONYMOUS);
+	ck_assert(!frames.resolved);
+	ck_assert_ptr_nonnull(strstr(frames.frames[0].name, "!0x7f0012345678"));
+}
+END_TEST
+
+static const struct {
+	int number; /* of plugin.cc's enum name */
+	const char *with_debug_info;
+	const char *with_symbols; /* NULL: as above */
+} cc_names[] = {
+	{ 0, "codec::Encoder::encode", NULL },
+	{ 1, "codec::Encoder::convert<unsigned long>", NULL },
+	{ 2, "codec::Encoder::operator<<", NULL },
+	{ 3, "codec::(anonymous namespace)::Local::work", NULL },
+	{ 4, "codec::(anonymous namespace)::unseen", NULL },
+	{ 5, "codec::call_lambda::{lambda}::operator()",
+		"codec::call_lambda(place*)::{lambda(int)#1}::operator()" },
+};
+
+START_TEST(cc_names_are_qualified_and_have_no_parameters)
+{
+	struct place place;
+	uint64_t vaddr = fixture_numbered_place(
+		"plugin_cc.so", "plugin_cc_place", cc_names[_i].number, &place);
+	struct symbol_frames frames = resolve(module_of("plugin_cc.so"), vaddr);
+
+	ck_assert_str_eq(frames.frames[0].name, cc_names[_i].with_debug_info);
+	ck_assert_int_eq(frames.frames[0].line, place.lines[0]);
+	fixture_run("strip -g plugin_cc.so -o symbols_cc.so");
+	frames = resolve(module_of("symbols_cc.so"), vaddr);
+	/* A compiler's ".isra.0" belongs to the system's name only. */
+	ck_assert_str_eq(frames.frames[0].name,
+		cc_names[_i].with_symbols ? cc_names[_i].with_symbols
+					  : cc_names[_i].with_debug_info);
+	ck_assert_int_eq(strncmp(frames.frames[0].system_name, "_Z", 2), 0);
+}
+END_TEST
+
+/* Names of the stubs in LIBRARY, by asking for each address of its PLT sections. */
+static void count_stubs(const char *library, int *mallocs, int *strlens, int *plt0s)
+{
+	static const char *const sections[] = { ".plt", ".plt.sec", ".plt.got" };
+	struct symbol_module *m = module_of(library);
+	struct binary *b = NULL;
+
+	ck_assert_int_eq(binary_open(fixture_path(library), &b), 0);
+	for (size_t i = 0; i < 3; i++) {
+		struct binary_section section;
+
+		if (!binary_find_section(b, sections[i], &section))
+			continue;
+		for (uint64_t at = 0; at < bytes_left(&section.bytes); at++) {
+			struct symbol_frames frames = resolve(m, section.vaddr + at);
+
+			ck_assert(frames.resolved);
+			ck_assert_uint_eq(frames.count, 1);
+			*mallocs += strcmp(frames.frames[0].name, "malloc@plt") == 0;
+			*strlens += strcmp(frames.frames[0].name, "strlen@plt") == 0;
+			*plt0s += strcmp(frames.frames[0].name, "[plt]") == 0;
+		}
+	}
+	binary_close(b);
+}
+
+START_TEST(a_plt_stub_is_called_after_what_it_calls)
+{
+	static const struct {
+		const char *flags;
+		int stub_size, plt0_size;
+	} links[] = {
+		{ "-Wl,-z,lazy -fcf-protection=none", 16, 16 },
+		{ "-Wl,-z,now -fcf-protection=none", 8, 16 },
+		/* IBT: half of each lazy stub is in .plt.sec */
+		{ "-Wl,-z,lazy -fcf-protection=full -Wl,-z,ibtplt", 32, 16 },
+	};
+	int mallocs = 0, strlens = 0, plt0s = 0;
+
+	fixture_run("$CC -O2 -shared -fPIC %s plugin.c -o plt.so && strip -s plt.so",
+		links[_i].flags);
+	count_stubs("plt.so", &mallocs, &strlens, &plt0s);
+	ck_assert_int_ge(mallocs, links[_i].stub_size);
+	ck_assert_int_eq(strlens, mallocs);
+	ck_assert_int_le(plt0s, links[_i].plt0_size);
+}
+END_TEST
+
+START_TEST(the_vdso_is_read_from_the_tools_own)
+{
+	struct binary *b = NULL;
+	struct build_id id, other;
+	struct symbol_module *m;
+	bool found = false;
+
+	if (binary_open_vdso(&b) < 0)
+		return;
+	id = *binary_build_id(b);
+	m = symbolizer_module(symbolizer, "[vdso]", &id);
+	for (uint64_t vaddr = 0; vaddr < 0x2000; vaddr++)
+		found |= strcmp(resolve(m, vaddr).frames[0].name, "clock_gettime") == 0;
+	ck_assert(found);
+	binary_close(b);
+	other = id;
+	other.bytes[0] ^= 1;
+	assert_verdict(symbolizer_module(symbolizer, "linux-vdso.so.1", &other),
+		VERDICT_FILE_REPLACED);
+}
+END_TEST
+
+START_TEST(a_mappings_offset_becomes_a_vaddr)
+{
+	static const char *const links[] = { "", "-Wl,-z,noseparate-code", "-fuse-ld=lld",
+		"-fuse-ld=gold" };
+	static const char *const linkers[] = { "ld", "ld", "ld.lld", "gold" };
+	struct symbol_module *m, *deleted;
+	struct build_id id;
+	struct binary *b = NULL;
+	GElf_Phdr header;
+
+	if (!fixture_has_command(linkers[_i]))
+		return;
+	fixture_run("$CC -O2 -g -shared -fPIC %s -Wl,--build-id plugin.c -o map.so",
+		links[_i]);
+	install_debug_file("map.so");
+	id = build_id_of("map.so");
+	m = module_of("map.so");
+	deleted = symbolizer_module(symbolizer, "/nowhere/map.so", &id);
+	ck_assert_int_eq(binary_open(fixture_path("map.so"), &b), 0);
+	for (int i = 0; gelf_getphdr(binary_elf(b), i, &header); i++) {
+		/* as the kernel maps it: whole pages */
+		const uint64_t page_offset = header.p_offset & ~UINT64_C(4095);
+		const uint64_t size = (header.p_offset + header.p_filesz - page_offset + 4095) &
+			~UINT64_C(4095);
+		const uint64_t inside = header.p_offset - page_offset + 5;
+		uint64_t vaddr = 0;
+
+		if (header.p_type != PT_LOAD || !(header.p_flags & PF_X))
+			continue;
+		ck_assert(symbol_module_vaddr(m, page_offset, size, inside, &vaddr));
+		ck_assert_uint_eq(vaddr, header.p_vaddr + 5);
+		/* only its debug file is left, where p_offset says nothing */
+		vaddr = 0;
+		ck_assert(symbol_module_vaddr(deleted, page_offset, size, inside, &vaddr));
+		ck_assert_uint_eq(vaddr, header.p_vaddr + 5);
+		ck_assert(!symbol_module_vaddr(m, page_offset, size, size + 8192, &vaddr));
+	}
+	binary_close(b);
+}
+END_TEST
+
+struct export {
+	const char *name;
+	uint64_t vaddr, size;
+};
+
+struct exports {
+	VEC(struct export) list;
+};
+
+/* All that B exports and that has a size, read here for a second opinion. */
+static void read_exports(const struct binary *b, struct exports *exports)
+{
+	Elf_Scn *section = NULL;
+	GElf_Shdr header;
+	GElf_Sym sym;
+
+	while ((section = elf_nextscn(binary_elf(b), section)) != NULL) {
+		if (!gelf_getshdr(section, &header) || header.sh_type != SHT_DYNSYM)
+			continue;
+		for (int i = 1; gelf_getsym(elf_getdata(section, NULL), i, &sym); i++)
+			if (sym.st_shndx != SHN_UNDEF && sym.st_size > 0)
+				*VEC_PUSH(&exports->list) = (struct export){
+					elf_strptr(binary_elf(b), header.sh_link, sym.st_name),
+					sym.st_value, sym.st_size };
+	}
+}
+
+/* Is NAME the name of an export around VADDR, or, when it is NULL, is there any? */
+static bool covers(const struct exports *exports, uint64_t vaddr, const char *name)
+{
+	for (size_t i = 0; i < exports->list.count; i++) {
+		const struct export *e = &exports->list.items[i];
+
+		if (vaddr >= e->vaddr && vaddr - e->vaddr < e->size &&
+			(!name || strcmp(e->name, name) == 0))
+			return true;
+	}
+	return false;
+}
+
+static int find_libc(struct dl_phdr_info *info, size_t size, void *context)
+{
+	const char **path = context;
+
+	if (strstr(info->dlpi_name, "/libc.so.6"))
+		*path = info->dlpi_name;
+	return 0;
+}
+
+START_TEST(no_address_of_libc_gets_a_wrong_name)
+{
+	const char *libc = NULL;
+	struct exports exports = { { NULL, 0, 0 } };
+	struct symbol_module *m;
+	struct binary *b = NULL;
+	size_t named = 0;
+
+	dl_iterate_phdr(find_libc, &libc);
+	ck_assert_ptr_nonnull(libc);
+	fixture_run("objcopy -R .gnu_debuglink -R .note.gnu.build-id %s libc.so", libc);
+	ck_assert_int_eq(binary_open(fixture_path("libc.so"), &b), 0);
+	read_exports(b, &exports);
+	m = module_of("libc.so");
+	assert_verdict(m, VERDICT_EXPORTS_ONLY);
+	srandom(1);
+	for (int i = 0; i < 2000; i++) {
+		const struct export *e =
+			&exports.list.items[(size_t)random() % exports.list.count];
+		const uint64_t vaddr = e->vaddr + (uint64_t)random() % (2 * e->size);
+		struct symbol_frames frames = resolve(m, vaddr);
+
+		if (binary_code_end(b, vaddr) == 0 || strstr(frames.frames[0].name, "plt"))
+			continue;
+		named += frames.resolved;
+		ck_assert_msg(frames.resolved == covers(&exports, vaddr, NULL), "0x%llx: %s",
+			(unsigned long long)vaddr, frames.frames[0].name);
+		ck_assert_msg(!frames.resolved ||
+				covers(&exports, vaddr, frames.frames[0].system_name),
+			"0x%llx is not %s", (unsigned long long)vaddr, frames.frames[0].name);
+	}
+	ck_assert_uint_gt(named, 500);
+	VEC_FREE(&exports.list);
+	binary_close(b);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("symbolizer");
+	TCase *names = tcase_create("names");
+	int failed;
+	SRunner *runner;
+
+	tcase_add_unchecked_fixture(names, build_plugins, fixture_end);
+	tcase_add_checked_fixture(names, start, stop);
+	tcase_set_timeout(names, 120);
+	tcase_add_loop_test(names, an_inlined_chain_has_the_line_of_each_call, 0,
+		sizeof(compilers) / sizeof(compilers[0]));
+	tcase_add_test(names, a_function_without_inlining_is_one_frame);
+	tcase_add_test(names, the_same_arguments_give_the_same_module);
+	tcase_add_test(names, without_debug_info_symtab_names_also_what_is_not_exported);
+	tcase_add_test(names, a_stripped_library_still_names_what_it_exports);
+	tcase_add_test(names, a_stripped_static_function_is_called_after_its_start);
+	tcase_add_test(names, without_section_headers_functions_are_found_by_the_unwind_header);
+	tcase_add_test(names, an_address_outside_all_functions_gets_no_neighbours_name);
+	tcase_add_loop_test(names, a_debug_file_is_found_by_its_link, 0, 3);
+	tcase_add_test(names, a_debug_file_of_another_build_is_refused);
+	tcase_add_loop_test(names, without_build_ids_the_links_checksum_decides, 0, 2);
+	tcase_add_test(names, a_debug_file_is_found_by_build_id);
+	tcase_add_test(names, a_replaced_file_is_refused);
+	tcase_add_loop_test(names, a_replaced_or_deleted_files_debug_file_is_still_used, 0, 2);
+	tcase_add_test(names, a_missing_file_is_said_to_be_missing);
+	tcase_add_loop_test(names, what_is_no_elf_file_is_bad, 0, 7);
+	tcase_add_test(names, a_truncated_library_is_survived_wherever_it_ends);
+	tcase_add_loop_test(names, memory_without_a_file_is_anonymous, 0, 4);
+	tcase_add_loop_test(names, cc_names_are_qualified_and_have_no_parameters, 0, 6);
+	tcase_add_loop_test(names, a_plt_stub_is_called_after_what_it_calls, 0, 3);
+	tcase_add_test(names, the_vdso_is_read_from_the_tools_own);
+	tcase_add_loop_test(names, a_mappings_offset_becomes_a_vaddr, 0, 4);
+	tcase_add_test(names, no_address_of_libc_gets_a_wrong_name);
+	suite_add_tcase(suite, names);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
