@@ -1,0 +1,63 @@
+/*
+ * Any bytes as an ELF file, through the whole symbolizer.  Link with all of src/symbol and,
+ * of src/base, build_id, file, table and xalloc; -ldw -lelf -liberty; and run
+ *     ./fuzz_elf -max_len=20000 NEW_CORPUS tests/fuzz/corpus/elf
+ */
+#define _GNU_SOURCE
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "symbol/binary.h"
+#include "symbol/symbolizer.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void resolve(struct symbolizer *s, struct symbol_module *m, uint64_t vaddr)
+{
+	struct symbol_frames frames;
+
+	symbolizer_resolve(s, m, vaddr, &frames);
+	require(frames.count > 0);
+	for (size_t i = 0; i < frames.count; i++)
+		require(frames.frames[i].name[0] && frames.frames[i].system_name[0] &&
+			strlen(frames.frames[i].name) <= 65536 && frames.frames[i].file);
+}
+
+static void resolve_all_over(struct symbolizer *s, struct symbol_module *m)
+{
+	uint64_t vaddr;
+
+	for (vaddr = 0; vaddr < 0x2000; vaddr += 0x1d)
+		resolve(s, m, vaddr);
+	for (int bit = 0; bit < 64; bit++)
+		resolve(s, m, UINT64_C(1) << bit);
+	resolve(s, m, UINT64_MAX);
+	for (uint64_t offset = 0; offset < 0x2000; offset += 0x111)
+		if (symbol_module_vaddr(m, 0x1000, 0x1000, offset, &vaddr))
+			resolve(s, m, vaddr);
+	require(symbol_module_reason(m)[0]);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char path[64];
+	int descriptor = memfd_create("fuzz_elf", MFD_CLOEXEC);
+	struct symbolizer *s = symbolizer_new(NULL);
+
+	require(descriptor >= 0 && write(descriptor, data, size) == (ssize_t)size);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", descriptor);
+	resolve_all_over(s, symbolizer_module(s, path, NULL));
+	symbolizer_free(s);
+	close(descriptor);
+	return 0;
+}

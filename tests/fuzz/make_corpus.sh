@@ -1,0 +1,51 @@
+#!/bin/sh
+# Make tests/fuzz/corpus/elf again: tiny libraries, each with another kind of symbols.
+# Needs gcc, g++, clang and binutils.  What it makes is checked in; run it after an edit here.
+set -eu
+out=$(dirname "$0")/corpus/elf
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$out"
+
+cat >"$work/a.c" <<'C'
+volatile int sink;
+static inline __attribute__((always_inline)) void inner(int x) { sink = x; }
+static inline __attribute__((always_inline)) void outer(int x) { inner(x + 1); sink = x; }
+__attribute__((noinline)) static int hidden(int x) { outer(x); return sink; }
+extern int other(int x);
+int run(int x) { { int y = x * 2; outer(y); } return hidden(x) + other(x); }
+C
+cat >"$work/a.cc" <<'C'
+volatile int sink;
+namespace n { namespace { struct S { int v; __attribute__((noinline)) int f(int x) { sink = x; return v; } }; }
+template <class T> struct B { __attribute__((noinline)) T g(T t) { sink = 1; return t; } };
+int run(int x) { S s{x}; B<long> b; auto l = [&](int y) __attribute__((noinline)) { return y + sink; };
+return s.f(x) + (int)b.g(x) + l(x); } }
+C
+
+# No libc and small pages keep each file to a few KB.
+tiny="-O2 -shared -fPIC -nostdlib -Wl,-z,noseparate-code -Wl,-z,max-page-size=512 -Wl,-z,norelro"
+make_one() {
+	name=$1
+	shift
+	(cd "$work" && "$@" $tiny -o "$name.so")
+	cp "$work/$name.so" "$out/$name.so"
+}
+make_one c_dwarf5 gcc -g -gdwarf-5 a.c
+make_one c_dwarf4 gcc -g -gdwarf-4 a.c
+make_one c_dwarf64 gcc -g -gdwarf64 a.c
+make_one c_compressed gcc -g -gz a.c
+make_one c_sections gcc -g -ffunction-sections -freorder-blocks-and-partition a.c
+make_one c_split gcc -g -gsplit-dwarf a.c
+make_one c_types gcc -g -fdebug-types-section a.c
+make_one c_ibt gcc -fcf-protection=full -Wl,-z,ibtplt -Wl,-z,lazy a.c
+make_one cc_dwarf5 g++ -g -gdwarf-5 a.cc
+make_one cc_dwarf4 g++ -g -gdwarf-4 a.cc
+make_one clang_dwarf5 clang -g -gdwarf-5 a.c
+make_one clang_dwarf4 clang++ -g -gdwarf-4 a.cc
+strip -s "$work/c_dwarf5.so" -o "$out/stripped.so"
+strip -g "$work/c_dwarf5.so" -o "$out/symbols.so"
+objcopy --only-keep-debug "$work/c_dwarf5.so" "$out/only_debug.so"
+(cd "$work" && objcopy --only-keep-debug c_dwarf5.so x.debug &&
+	objcopy --add-gnu-debuglink=x.debug c_dwarf5.so linked.so)
+cp "$work/linked.so" "$out/linked.so"
