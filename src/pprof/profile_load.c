@@ -93,7 +93,7 @@ static uint32_t map_find(const struct id_map *m, uint64_t file_id)
 	return found ? found->id : 0;
 }
 
-/* *RET becomes our id of string INDEX, which NUMBER, the record's place from 1, has as FIELD. */
+/* *RET becomes our id of string INDEX, the FIELD of the NUMBER-th record of its KIND. */
 static bool load_string(struct loader *l, int64_t index, uint32_t *ret, const char *kind,
 	size_t number, const char *field)
 {
@@ -316,7 +316,7 @@ static int load_message(
 	return ok ? 0 : -EBADMSG;
 }
 
-/* Every byte of a message may become a hundred in memory: what protobuf-c may take is bounded. */
+/* A byte of a message may become a hundred in memory: what protobuf-c takes is bounded. */
 struct budget {
 	size_t left;
 	bool is_exceeded;

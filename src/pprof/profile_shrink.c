@@ -116,7 +116,7 @@ void profile_compact(struct profile *p)
 	profile_reindex(p);
 }
 
-/* Locations that no sample has are dropped, in order.  The indexes are the caller's to renew. */
+/* Drop the locations that no sample has, in order.  The caller renews the indexes. */
 static void drop_locations(struct profile *p)
 {
 	uint32_t *new_ids = xcalloc(p->locations.count + 1, sizeof(*new_ids));

@@ -265,7 +265,8 @@ START_TEST(a_clone_has_the_same_ids_and_a_life_of_its_own)
 END_TEST
 
 /* Samples "f0".."fN" of value 0..N, in turn of the plugins given. */
-static struct profile *many_samples(size_t count, const char *const *plugins, size_t plugin_count)
+static struct profile *many_samples(
+	size_t count, const char *const *plugins, size_t plugin_count)
 {
 	struct profile *p = cpu_profile();
 

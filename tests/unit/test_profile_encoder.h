@@ -37,7 +37,8 @@ static inline void put_int(struct encoder *e, unsigned int field, uint64_t value
 	put_varint(e, value);
 }
 
-static inline void put_blob(struct encoder *e, unsigned int field, const void *data, size_t size)
+static inline void put_blob(
+	struct encoder *e, unsigned int field, const void *data, size_t size)
 {
 	put_varint(e, field << 3 | 2);
 	put_varint(e, size);
@@ -49,7 +50,8 @@ static inline void put_text(struct encoder *e, unsigned int field, const char *t
 	put_blob(e, field, text, strlen(text));
 }
 
-static inline void put_message(struct encoder *e, unsigned int field, const struct encoder *part)
+static inline void put_message(
+	struct encoder *e, unsigned int field, const struct encoder *part)
 {
 	put_blob(e, field, part->data, part->size);
 }

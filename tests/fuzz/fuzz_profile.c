@@ -1,0 +1,81 @@
+/*
+ * profile_load() over any bytes; what loads is written, and loads again as the same profile.
+ *
+ *     clang -fsanitize=fuzzer,address,undefined ... && ./fuzz_profile tests/fuzz/corpus/profile
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pprof/profile_io.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define SAMPLE_COUNT_MAX 16000 /* what profile_pack() writes */
+
+static void expect(bool condition)
+{
+	if (!condition)
+		abort();
+}
+
+static void expect_same(const struct profile *p, const struct profile *again)
+{
+	expect(p->sample_types.count == again->sample_types.count);
+	expect(p->mappings.count == again->mappings.count);
+	expect(p->comments.count == again->comments.count);
+	if (p->samples.count > SAMPLE_COUNT_MAX) {
+		expect(again->samples.count <= SAMPLE_COUNT_MAX);
+		return;
+	}
+	expect(p->samples.count == again->samples.count);
+	expect(p->locations.count == again->locations.count);
+	expect(p->functions.count == again->functions.count);
+	expect(p->strings.count == again->strings.count);
+	expect(p->lines.count == again->lines.count);
+	expect(p->labels.count == again->labels.count);
+	expect(p->values.count == again->values.count);
+	for (size_t i = 0; i < p->values.count; i++)
+		expect(p->values.items[i] == again->values.items[i]);
+	for (size_t i = 0; i < p->strings.count; i++)
+		expect(strcmp(p->strings.items[i], again->strings.items[i]) == 0);
+}
+
+static void write_and_load(const struct profile *p)
+{
+	struct profile *again = NULL;
+	uint8_t *data;
+	size_t size;
+
+	profile_pack(p, &data, &size);
+	expect(profile_load(data, size, &again, NULL) == 0);
+	expect_same(p, again);
+	free(data);
+	profile_free(again);
+}
+
+/* Fewer samples, fewer unused parts: still a profile that loads. */
+static void shrink_and_load(struct profile *p)
+{
+	profile_fold(p, 2);
+	expect(p->samples.count <= 2);
+	profile_compact(p);
+	write_and_load(p);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct profile *p = NULL;
+	char *why = NULL;
+	int r = profile_load(data, size, &p, &why);
+
+	expect((r == 0) == (p != NULL));
+	expect(r == 0 ? why == NULL : why != NULL && !strchr(why, '\n'));
+	if (p) {
+		write_and_load(p);
+		shrink_and_load(p);
+	}
+	profile_free(p);
+	free(why);
+	return 0;
+}
