@@ -32,6 +32,14 @@ static uint32_t crc32_of(struct bytes bytes)
 	return ~crc;
 }
 
+/* The folder of PATH without the last slash, the caller's to free(). */
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup(".");
+}
+
 static struct binary *open_same_build(const char *path, const struct build_id *build_id)
 {
 	struct binary *found = NULL;
@@ -69,6 +77,18 @@ struct binary *debug_file_by_build_id(
 		return NULL;
 	found = in_folders_by_id(folders, build_id);
 	return found ? found : in_folders_by_id(standard_folders, build_id);
+}
+
+struct binary *debug_file_by_path(
+	const char *from, const char *path, const struct build_id *build_id)
+{
+	char *folder = folder_of(from);
+	char *whole = path[0] == '/' ? xstrdup(path) : xasprintf("%s/%s", folder, path);
+	struct binary *found = open_same_build(whole, build_id);
+
+	free(whole);
+	free(folder);
+	return found;
 }
 
 static bool read_link(const struct binary *b, struct debug_link *link)
@@ -138,14 +158,6 @@ static struct binary *search_link(const struct binary *b, const struct debug_lin
 			found = in_folders_by_link(b, link, standard_folders, folder);
 	}
 	return found;
-}
-
-/* The folder of PATH without the last slash, the caller's to free(). */
-static char *folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup(".");
 }
 
 struct binary *debug_file_by_link(const char *const *folders, const struct binary *b)

@@ -13,6 +13,11 @@
 struct binary *debug_file_by_build_id(
 	const char *const *folders, const struct build_id *build_id);
 
+/* The file at PATH, which counts from the folder of the file FROM unless it is absolute, if
+ * it is of the build BUILD_ID. */
+struct binary *debug_file_by_path(
+	const char *from, const char *path, const struct build_id *build_id);
+
 /* The file that B's .gnu_debuglink names, beside B, in .debug/ there, and below the debug
  * folders.  Taken when its build-ID is B's or, where one of them has none, when its CRC is
  * the link's. */

@@ -3,6 +3,8 @@
 #include <dwarf.h>
 #include <string.h>
 
+#include "symbol/demangle.h"
+
 /* Hostile DWARF can refer to one long list of ranges from each of its DIEs. */
 #define INTERVALS_MAX (1u << 22)
 #define RANGES_PER_DIE_MAX (1u << 16)
@@ -204,11 +206,13 @@ static const char *known_path(
 	return kept;
 }
 
-/* What is not mangled is an assembler name that was set by hand ("__GI___libc_malloc"): the
- * source's own name is better. */
-static bool is_mangled(const char *linkage_name)
+/* What is not mangled is an assembler name that was set by hand ("__GI___libc_malloc"), and
+ * what is too long cannot be demangled: there the source's own name is better. */
+static bool is_readable(const char *linkage_name)
 {
-	return linkage_name && linkage_name[0] == '_' && strchr("ZRD", linkage_name[1]);
+	return linkage_name && linkage_name[0] == '_' &&
+		(linkage_name[1] == 'Z' || linkage_name[1] == 'R') &&
+		strlen(linkage_name) <= DEMANGLE_SIZE_MAX;
 }
 
 static void describe(struct debug_unit *unit, const struct debug_names *names,
@@ -219,7 +223,7 @@ static void describe(struct debug_unit *unit, const struct debug_names *names,
 
 	function->described = true;
 	function->linkage_name = text_pool_add(names->texts, die_linkage_name(&die));
-	if (!is_mangled(function->linkage_name))
+	if (!is_readable(function->linkage_name))
 		function->name = die_qualified_name(names->scopes, names->texts, &die);
 	if (call_file < unit->call_file_count && dwarf_hasattr(&die, DW_AT_call_file))
 		function->call_file = known_path(unit, names,

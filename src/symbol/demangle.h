@@ -7,6 +7,9 @@
 
 #include "symbol/text_pool.h"
 
+/* C++ names of more bytes are refused by libiberty, which would need too much stack. */
+#define DEMANGLE_SIZE_MAX 1024
+
 struct demangler;
 
 /* POOL is borrowed and keeps the results. */

@@ -3,8 +3,11 @@
 #define _GNU_SOURCE
 #include <dwarf.h>
 #include <elfutils/libdw.h>
+#include <elfutils/libdwelf.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "symbol/debug_file.h"
 #include "symbol/debug_unit.h"
 #include "symbol/source.h"
 
@@ -20,6 +23,8 @@ struct unit_range {
 
 struct dwarf_state {
 	Dwarf *dwarf;
+	Dwarf *alt; /* what dwz has moved out of several files; NULL: nothing */
+	struct binary *alt_file;
 	struct debug_names names;
 	VEC(struct debug_unit) units;
 	VEC(struct unit_range) ranges; /* sorted by start */
@@ -81,7 +86,31 @@ static void dwarf_state_close(void *state)
 	VEC_FREE(&d->ranges);
 	die_scopes_free(d->names.scopes);
 	dwarf_end(d->dwarf);
+	dwarf_end(d->alt);
+	binary_close(d->alt_file);
 	free(d);
+}
+
+/* libdw can find the alt file only from the path of an open file, and not in our folders. */
+static void open_alt_file(
+	struct dwarf_state *d, const struct source_input *input, const struct binary *b)
+{
+	const char *path;
+	const void *id_bytes;
+	ssize_t id_size = dwelf_dwarf_gnu_debugaltlink(d->dwarf, &path, &id_bytes);
+	struct build_id id = { .size = 0 };
+
+	if (id_size <= 0 || id_size > BUILD_ID_SIZE_MAX)
+		return;
+	id.size = (uint8_t)id_size;
+	memcpy(id.bytes, id_bytes, id.size);
+	d->alt_file = debug_file_by_path(binary_path(b), path, &id);
+	if (!d->alt_file)
+		d->alt_file = debug_file_by_build_id(input->debug_folders, &id);
+	if (d->alt_file)
+		d->alt = dwarf_begin_elf(binary_elf(d->alt_file), DWARF_C_READ, NULL);
+	if (d->alt)
+		dwarf_setalt(d->dwarf, d->alt);
 }
 
 static struct dwarf_state *open_file(const struct source_input *input, const struct binary *b)
@@ -94,6 +123,7 @@ static struct dwarf_state *open_file(const struct source_input *input, const str
 	d = xcalloc(1, sizeof(*d));
 	d->dwarf = dwarf;
 	d->names = (struct debug_names){ .texts = input->texts, .scopes = die_scopes_new() };
+	open_alt_file(d, input, b);
 	find_units(d);
 	if (d->ranges.count == 0) {
 		dwarf_state_close(d);

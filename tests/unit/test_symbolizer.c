@@ -340,6 +340,24 @@ START_TEST(a_debug_file_is_found_by_build_id)
 }
 END_TEST
 
+START_TEST(what_dwz_moved_to_another_file_is_found)
+{
+	const bool in_folder = _i == 0;
+	struct symbol_frames frames;
+
+	fixture_run("rm -rf dwz && mkdir dwz && $CC -shared -nostdlib $FIXTURES/dwz_main.s"
+		    " -o dwz/dwz_main.so");
+	fixture_run("$CC -shared -nostdlib -Wl,--build-id=0xabcdef0123456789"
+		    " $FIXTURES/dwz_alt.s -o dwz/dwz_alt.so");
+	if (!in_folder)
+		fixture_run("mkdir -p debug/.build-id/ab &&"
+			    " mv dwz/dwz_alt.so debug/.build-id/ab/cdef0123456789.debug");
+	frames = resolve(module_of("dwz/dwz_main.so"),
+		fixture_vaddr("dwz/dwz_main.so", "exported"));
+	ck_assert_str_eq(frames.frames[0].name, "name_in_the_alt_file");
+}
+END_TEST
+
 START_TEST(a_replaced_file_is_refused)
 {
 	struct build_id ran = build_id_of("plugin.so"), has = build_id_of("other.so");
@@ -690,6 +708,7 @@ int main(void)
 	tcase_add_test(names, a_debug_file_of_another_build_is_refused);
 	tcase_add_loop_test(names, without_build_ids_the_links_checksum_decides, 0, 2);
 	tcase_add_test(names, a_debug_file_is_found_by_build_id);
+	tcase_add_loop_test(names, what_dwz_moved_to_another_file_is_found, 0, 2);
 	tcase_add_test(names, a_replaced_file_is_refused);
 	tcase_add_loop_test(names, a_replaced_or_deleted_files_debug_file_is_still_used, 0, 2);
 	tcase_add_test(names, a_missing_file_is_said_to_be_missing);
