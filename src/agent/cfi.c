@@ -14,8 +14,9 @@
 #define PE_ALIGNED 0x50
 #define PE_DATAREL_SDATA4 0x3b
 
-#define INSTRUCTIONS_MAX 20000 /* of one FDE; the longest seen in the wild has about 6,000 */
+#define INSTRUCTIONS_MAX 100000 /* of one FDE; the longest seen, in rustc, has 20,444 */
 #define WALK_MAX 100000 /* FDEs looked at where there is no search table */
+#define EMPTY_MAX 16 /* FDEs of no code passed over in the search table */
 #define EXPRESSION_STEPS_MAX 256
 #define EXPRESSION_STACK 32
 
@@ -242,8 +243,8 @@ static uint32_t search_word(const struct cfi_table *table, uint64_t index)
 	return word;
 }
 
-/* The vaddr of the FDE of the last function that starts at or before VADDR; 0: none. */
-static uint64_t search(const struct cfi_table *table, uint64_t vaddr)
+/* How many functions of the search table start at or before VADDR. */
+static uint32_t search(const struct cfi_table *table, uint64_t vaddr)
 {
 	const int64_t wanted = (int64_t)(vaddr - table->header_vaddr);
 	uint32_t low = 0, high = table->search_count;
@@ -256,10 +257,7 @@ static uint64_t search(const struct cfi_table *table, uint64_t vaddr)
 		else
 			high = middle;
 	}
-	if (low == 0)
-		return 0;
-	return table->header_vaddr +
-		(uint64_t)(int64_t)(int32_t)search_word(table, 2 * (uint64_t)(low - 1) + 1);
+	return low;
 }
 
 static bool walk(const struct cfi_table *table, uint64_t vaddr, struct fde *fde)
@@ -278,12 +276,23 @@ static bool walk(const struct cfi_table *table, uint64_t vaddr, struct fde *fde)
 
 static bool find_fde(const struct cfi_table *table, uint64_t vaddr, struct fde *fde)
 {
-	uint64_t at;
+	uint32_t count;
 
 	if (table->search_count == 0)
 		return walk(table, vaddr, fde);
-	at = search(table, vaddr);
-	return at && read_fde(table, at, fde) && vaddr >= fde->start && vaddr < fde->end;
+	count = search(table, vaddr);
+	/* A function without code may share its start with one that has some (seen in libLLVM). */
+	for (int i = 0; i < EMPTY_MAX && count > 0; i++) {
+		uint64_t at = table->header_vaddr +
+			(uint64_t)(int64_t)(int32_t)search_word(
+				table, 2 * (uint64_t)--count + 1);
+
+		if (!read_fde(table, at, fde))
+			return false;
+		if (fde->start != fde->end)
+			return vaddr >= fde->start && vaddr < fde->end;
+	}
+	return false;
 }
 
 /* --- running the instructions --- */
@@ -310,6 +319,14 @@ static void advance(struct run *run, uint64_t delta)
 	run->machine->row_start = next;
 }
 
+/* A factored offset in bytes; one that no rule can hold when it overflows. */
+static int64_t scaled(const struct run *run, int64_t factored)
+{
+	int64_t offset;
+
+	return __builtin_mul_overflow(factored, run->cie->data_align, &offset) ? INT64_MAX : offset;
+}
+
 static bool set_rule(struct run *run, uint64_t reg, enum cfi_rule_kind kind, int64_t value)
 {
 	if (value != (int32_t)value)
@@ -332,8 +349,22 @@ static bool set_cfa(struct run *run, uint64_t reg, int64_t offset)
 	if (reg >= CFI_RA || offset != (int32_t)offset)
 		return false;
 	run->machine->row.cfa_register = (uint8_t)reg;
+	run->machine->row.cfa_offset = (int32_t)offset;
 	run->machine->row.cfa =
 		(struct cfi_rule){ .kind = CFI_RULE_VAL_OFFSET, .value = (int32_t)offset };
+	return true;
+}
+
+/* Behind an expression DWARF allows neither this nor def_cfa_register alone, but libgcrypt's
+ * assembler has the latter.  As libgcc reads them: the expression stays, but for def_cfa_register,
+ * which goes back to the offset there was. */
+static bool set_cfa_offset(struct run *run, int64_t offset)
+{
+	if (run->machine->row.cfa.kind != CFI_RULE_VAL_EXPRESSION)
+		return set_cfa(run, run->machine->row.cfa_register, offset);
+	if (offset != (int32_t)offset)
+		return false;
+	run->machine->row.cfa_offset = (int32_t)offset;
 	return true;
 }
 
@@ -379,7 +410,6 @@ static bool recall(struct cfi_machine *m)
 /* DWARF 5 table 7.29; the GNU ones are in LSB 5.0 Core 10.6.1.2. */
 static bool run_extended(struct run *run, struct bytes *b, uint8_t opcode)
 {
-	const int64_t data_align = run->cie->data_align;
 	struct cfi_row *row = &run->machine->row;
 	uint64_t reg;
 
@@ -407,7 +437,7 @@ static bool run_extended(struct run *run, struct bytes *b, uint8_t opcode)
 	case 0x05: /* offset_extended */
 		reg = bytes_uleb128(b);
 		return set_rule(
-			run, reg, CFI_RULE_OFFSET, (int64_t)bytes_uleb128(b) * data_align);
+			run, reg, CFI_RULE_OFFSET, scaled(run, (int64_t)bytes_uleb128(b)));
 	case 0x06: /* restore_extended */
 		return restore_rule(run, bytes_uleb128(b));
 	case 0x07: /* undefined */
@@ -425,28 +455,28 @@ static bool run_extended(struct run *run, struct bytes *b, uint8_t opcode)
 		reg = bytes_uleb128(b);
 		return set_cfa(run, reg, (int64_t)bytes_uleb128(b));
 	case 0x0d: /* def_cfa_register */
-		return set_cfa(run, bytes_uleb128(b), row->cfa.value);
+		return set_cfa(run, bytes_uleb128(b), row->cfa_offset);
 	case 0x0e: /* def_cfa_offset */
-		return set_cfa(run, row->cfa_register, (int64_t)bytes_uleb128(b));
+		return set_cfa_offset(run, (int64_t)bytes_uleb128(b));
 	case 0x0f: /* def_cfa_expression */
 		return read_expression(run, b, CFI_RULE_VAL_EXPRESSION, &row->cfa);
 	case 0x10: /* expression */
 		return set_expression(run, b, CFI_RULE_EXPRESSION);
 	case 0x11: /* offset_extended_sf */
 		reg = bytes_uleb128(b);
-		return set_rule(run, reg, CFI_RULE_OFFSET, bytes_sleb128(b) * data_align);
+		return set_rule(run, reg, CFI_RULE_OFFSET, scaled(run, bytes_sleb128(b)));
 	case 0x12: /* def_cfa_sf */
 		reg = bytes_uleb128(b);
-		return set_cfa(run, reg, bytes_sleb128(b) * data_align);
+		return set_cfa(run, reg, scaled(run, bytes_sleb128(b)));
 	case 0x13: /* def_cfa_offset_sf */
-		return set_cfa(run, row->cfa_register, bytes_sleb128(b) * data_align);
+		return set_cfa_offset(run, scaled(run, bytes_sleb128(b)));
 	case 0x14: /* val_offset */
 		reg = bytes_uleb128(b);
 		return set_rule(
-			run, reg, CFI_RULE_VAL_OFFSET, (int64_t)bytes_uleb128(b) * data_align);
+			run, reg, CFI_RULE_VAL_OFFSET, scaled(run, (int64_t)bytes_uleb128(b)));
 	case 0x15: /* val_offset_sf */
 		reg = bytes_uleb128(b);
-		return set_rule(run, reg, CFI_RULE_VAL_OFFSET, bytes_sleb128(b) * data_align);
+		return set_rule(run, reg, CFI_RULE_VAL_OFFSET, scaled(run, bytes_sleb128(b)));
 	case 0x16:
 		return set_expression(run, b, CFI_RULE_VAL_EXPRESSION);
 	case 0x2e: /* GNU_args_size: says nothing about where things are */
@@ -455,7 +485,7 @@ static bool run_extended(struct run *run, struct bytes *b, uint8_t opcode)
 	case 0x2f: /* GNU_negative_offset_extended */
 		reg = bytes_uleb128(b);
 		return set_rule(
-			run, reg, CFI_RULE_OFFSET, -(int64_t)bytes_uleb128(b) * data_align);
+			run, reg, CFI_RULE_OFFSET, -scaled(run, (int64_t)bytes_uleb128(b)));
 	}
 	return false;
 }
@@ -473,7 +503,7 @@ static bool run_instructions(struct run *run, struct bytes b)
 			break;
 		case 0x80:
 			ok = set_rule(run, operand, CFI_RULE_OFFSET,
-				(int64_t)bytes_uleb128(&b) * run->cie->data_align);
+				scaled(run, (int64_t)bytes_uleb128(&b)));
 			break;
 		case 0xc0:
 			ok = restore_rule(run, operand);

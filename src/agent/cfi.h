@@ -61,6 +61,7 @@ struct cfi_row {
 	/* CFA_RULE: VAL_OFFSET is register CFA_REGISTER + value, VAL_EXPRESSION an expression. */
 	struct cfi_rule cfa;
 	uint8_t cfa_register;
+	int32_t cfa_offset; /* set last; kept behind an expression, for def_cfa_register */
 	struct cfi_rule rules[CFI_REGISTERS];
 };
 

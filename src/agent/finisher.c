@@ -97,9 +97,9 @@ static void copy_environment(char **to)
 
 void finisher_run(const char *spool_path, bool verbose)
 {
-	char *arguments[] = { tool, "finish", verbose ? "--verbose" : "--quiet",
-		(char *)spool_path, NULL };
-	struct job job = { .arguments = arguments, .verbose = verbose };
+	const char *arguments[] = { tool, "finish", verbose ? "--verbose" : "--quiet", spool_path,
+		NULL };
+	struct job job = { .arguments = (char *const *)arguments, .verbose = verbose };
 	const uint64_t all = ~(uint64_t)0;
 	size_t count = 0, size;
 	uint64_t old_mask;

@@ -34,6 +34,7 @@ static struct spool_writer *spool;
 static bool copies_pending;
 static const void *handles_known[HANDLES_KNOWN]; /* by address: dlsym's fast way out */
 static char path_buffer[PATH_MAX + 256]; /* under the lock */
+static char names_buffer[2048]; /* the same */
 
 /* --- one writer at a time --- */
 
@@ -347,6 +348,55 @@ static const char *find_path(const struct object *o)
 	return path_buffer;
 }
 
+/* ld.so relocates the dynamic section's pointers in place, but not the vdso's. */
+static const char *dynamic_string(const struct object *o, uint64_t table, uint64_t offset)
+{
+	uint64_t pc = (table < o->bias ? table + o->bias : table) + offset;
+
+	return pc >= o->map_start && pc < o->map_end ? (const char *)pc : NULL;
+}
+
+static size_t put_name(size_t used, const char *name, uint64_t room)
+{
+	size_t length = strnlen(name, room);
+
+	if (length == room || length >= sizeof(names_buffer) - used)
+		return used;
+	memcpy(names_buffer + used, name, length + 1);
+	return used + length + 1;
+}
+
+/* DT_SONAME and every DT_NEEDED into names_buffer; how many bytes. */
+static size_t find_names(const struct object *o)
+{
+	const Elf64_Dyn *dynamic = NULL, *end = NULL;
+	uint64_t strings = 0;
+	size_t used = 0;
+
+	for (size_t i = 0; i < o->header_count; i++) {
+		const Elf64_Phdr *h = &o->headers[i];
+
+		if (h->p_type != PT_DYNAMIC || !inside(o, h->p_vaddr, h->p_memsz))
+			continue;
+		dynamic = (const Elf64_Dyn *)(h->p_vaddr + o->bias);
+		end = dynamic + h->p_memsz / sizeof(*dynamic);
+	}
+	for (const Elf64_Dyn *d = dynamic; d < end && d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_STRTAB)
+			strings = d->d_un.d_ptr;
+	for (int pass = 0; strings && pass < 2; pass++) {
+		for (const Elf64_Dyn *d = dynamic; d < end && d->d_tag != DT_NULL; d++) {
+			const char *name = dynamic_string(o, strings, d->d_un.d_val);
+
+			if (name && d->d_tag == (pass == 0 ? DT_SONAME : DT_NEEDED))
+				used = put_name(used, name, o->map_end - (uint64_t)name);
+		}
+		if (used == 0)
+			used = put_name(0, "", 1); /* no soname */
+	}
+	return used;
+}
+
 /* --- registering --- */
 
 static struct module *find_module(const struct build_id *id, uint64_t fingerprint)
@@ -388,11 +438,12 @@ static void record_module(struct module *m, const struct object *o,
 		.build_id_size = m->build_id.size,
 		.path_length = (uint32_t)strlen(path),
 		.segment_count = (uint32_t)segment_count,
+		.names_length = (uint32_t)find_names(o),
 	};
 	struct spool_module *written;
 
 	memcpy(record.build_id, m->build_id.bytes, m->build_id.size);
-	written = spool_append_module(spool, &record, segments, path);
+	written = spool_append_module(spool, &record, segments, path, names_buffer);
 	if (!written)
 		return;
 	m->has_record = true;

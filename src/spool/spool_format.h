@@ -151,7 +151,8 @@ struct spool_module {
 	uint8_t build_id[SPOOL_BUILD_ID_MAX];
 	uint32_t path_length; /* bytes after the segments, no NUL */
 	uint32_t segment_count; /* struct spool_segment, behind this struct */
-	uint32_t reserved;
+	uint32_t names_length; /* bytes after the path: DT_SONAME (may be empty) and every DT_NEEDED,
+				* each with its NUL: tells a plugin from what it only needs */
 };
 static_assert(sizeof(struct spool_module) == 120, "spool format changed");
 

@@ -13,6 +13,7 @@
 #define SPOOL_SIZE_MAX ((size_t)256 << 20)
 #define SEGMENTS_MAX 1024
 #define PATH_LENGTH_MAX 65536
+#define NAMES_LENGTH_MAX 65536
 
 struct section {
 	const void *start;
@@ -28,6 +29,7 @@ struct module_entry {
 	const struct spool_module *module; /* NULL: a gap */
 	const struct spool_segment *segments;
 	char *path;
+	char *names; /* names_length bytes and one NUL more */
 };
 
 struct spool_reader {
@@ -71,24 +73,29 @@ static void add_text(struct spool_reader *r, const struct spool_record *record)
 static void add_module(struct spool_reader *r, const struct spool_record *record)
 {
 	const struct spool_module *m = (const struct spool_module *)record;
+	const char *behind = (const char *)(m + 1);
+	struct module_entry *entry;
 	size_t segments_size;
 
 	if (record->size < sizeof(*m) || m->id == 0 || m->id > SPOOL_MODULE_ID_MAX ||
 		m->segment_count > SEGMENTS_MAX || m->path_length > PATH_LENGTH_MAX ||
-		m->build_id_size > SPOOL_BUILD_ID_MAX)
+		m->build_id_size > SPOOL_BUILD_ID_MAX || m->names_length > NAMES_LENGTH_MAX)
 		return;
 	segments_size = m->segment_count * sizeof(struct spool_segment);
-	if (segments_size + m->path_length > record->size - sizeof(*m))
+	if (segments_size + m->path_length + m->names_length > record->size - sizeof(*m))
 		return;
 	while (r->modules.count < m->id)
 		VEC_PUSH(&r->modules);
-	if (r->modules.items[m->id - 1].module)
+	entry = &r->modules.items[m->id - 1];
+	if (entry->module)
 		return; /* the first of that id stands */
-	r->modules.items[m->id - 1] = (struct module_entry){
+	*entry = (struct module_entry){
 		.module = m,
-		.segments = (const struct spool_segment *)(m + 1),
-		.path = xstrndup((const char *)(m + 1) + segments_size, m->path_length),
+		.segments = (const struct spool_segment *)behind,
+		.path = xstrndup(behind + segments_size, m->path_length),
+		.names = xcalloc(m->names_length + 1, 1),
 	};
+	memcpy(entry->names, behind + segments_size + m->path_length, m->names_length);
 }
 
 static void read_journal(struct spool_reader *r)
@@ -180,8 +187,10 @@ void spool_reader_free(struct spool_reader *r)
 		return;
 	for (size_t i = 0; i < r->texts.count; i++)
 		free(r->texts.items[i].text);
-	for (size_t i = 0; i < r->modules.count; i++)
+	for (size_t i = 0; i < r->modules.count; i++) {
 		free(r->modules.items[i].path);
+		free(r->modules.items[i].names);
+	}
 	VEC_FREE(&r->texts);
 	VEC_FREE(&r->modules);
 	free(r->data);
@@ -211,8 +220,20 @@ bool spool_reader_module(
 	if (id == 0 || id > r->modules.count || !r->modules.items[id - 1].module)
 		return false;
 	entry = &r->modules.items[id - 1];
-	*view = (struct spool_module_view){ entry->module, entry->segments, entry->path };
+	*view = (struct spool_module_view){
+		entry->module, entry->segments, entry->path, entry->names };
 	return true;
+}
+
+bool spool_module_needs(const struct spool_module_view *module, const char *soname)
+{
+	const char *end = module->soname + module->module->names_length;
+	const char *at = module->soname + strlen(module->soname) + 1;
+
+	for (; at < end; at += strlen(at) + 1)
+		if (strcmp(at, soname) == 0)
+			return true;
+	return false;
 }
 
 uint32_t spool_reader_module_count(const struct spool_reader *r)

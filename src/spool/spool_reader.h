@@ -32,6 +32,7 @@ struct spool_module_view {
 	const struct spool_module *module;
 	const struct spool_segment *segments; /* module->segment_count of them */
 	const char *path; /* NUL-terminated */
+	const char *soname; /* "" when it has none */
 };
 
 /* The module with this id; false: none.  Ids run from 1 to spool_reader_module_count(), with
@@ -39,6 +40,9 @@ struct spool_module_view {
 bool spool_reader_module(
 	const struct spool_reader *r, uint32_t id, struct spool_module_view *view);
 uint32_t spool_reader_module_count(const struct spool_reader *r);
+
+/* Does MODULE name SONAME among its DT_NEEDED? */
+bool spool_module_needs(const struct spool_module_view *module, const char *soname);
 
 struct spool_stack_view {
 	const spool_frame *frames; /* leaf first */

@@ -315,20 +315,23 @@ bool spool_append_text(struct spool_writer *w, enum spool_text_kind kind, const 
 }
 
 struct spool_module *spool_append_module(struct spool_writer *w, const struct spool_module *module,
-	const struct spool_segment *segments, const char *path)
+	const struct spool_segment *segments, const char *path, const char *names)
 {
 	const size_t segments_size = module->segment_count * sizeof(*segments);
-	struct spool_module *record = append(
-		w, SPOOL_RECORD_MODULE, sizeof(*record) + segments_size + module->path_length);
+	struct spool_module *record = append(w, SPOOL_RECORD_MODULE,
+		sizeof(*record) + segments_size + module->path_length + module->names_length);
 	struct spool_record head;
+	char *behind;
 
 	if (!record)
 		return NULL;
 	head = record->record;
 	*record = *module;
 	record->record = head;
-	memcpy(record + 1, segments, segments_size);
-	memcpy((char *)(record + 1) + segments_size, path, module->path_length);
+	behind = (char *)(record + 1);
+	memcpy(behind, segments, segments_size);
+	memcpy(behind + segments_size, path, module->path_length);
+	memcpy(behind + segments_size + module->path_length, names, module->names_length);
 	commit(w, &record->record);
 	return record;
 }

@@ -51,10 +51,10 @@ void spool_count(struct spool_writer *w, enum spool_counter counter, uint64_t mo
 
 /* Journal.  The caller sees to it that only one thread writes at a time. */
 bool spool_append_text(struct spool_writer *w, enum spool_text_kind kind, const char *text);
-/* MODULE's sizes and counts tell how much PATH and SEGMENTS hold; its record part is filled in
- * here.  The record in the spool, whose changing fields the caller updates; NULL: no room. */
+/* MODULE's sizes and counts tell how much SEGMENTS, PATH and NAMES hold; its record part is
+ * filled in here.  The record in the spool, whose changing fields the caller updates; NULL: no room. */
 struct spool_module *spool_append_module(struct spool_writer *w, const struct spool_module *module,
-	const struct spool_segment *segments, const char *path);
+	const struct spool_segment *segments, const char *path, const char *names);
 
 /* The index of NAME among the thread names, added when new; 0 ("") when there is no room. */
 uint16_t spool_intern_thread_name(struct spool_writer *w, const char name[static 16]);

@@ -44,8 +44,7 @@ struct source_frames {
 
 struct source {
 	const char *name; /* for people */
-	/* The module's verdict when this is the first source that has something; a source with
-	 * VERDICT_FDE_ONLY only helps out and gives frames that count as unresolved or as PLT. */
+	/* The module's verdict when no source before this one has anything. */
 	enum symbol_verdict verdict;
 	bool resolves; /* its names are names; false: they only say where a function starts */
 	/* The source's state for a module, or NULL: nothing here. */

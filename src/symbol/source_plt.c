@@ -119,7 +119,8 @@ static void *plt_open(const struct source_input *input)
 	while ((section = elf_nextscn(binary_elf(b), section)) != NULL)
 		if (gelf_getshdr(section, &header) && header.sh_type == SHT_RELA)
 			read_relocations(p, binary_elf(b), section, &header);
-	qsort(p->slots.items, p->slots.count, sizeof(*p->slots.items), by_slot_vaddr);
+	if (p->slots.count > 0)
+		qsort(p->slots.items, p->slots.count, sizeof(*p->slots.items), by_slot_vaddr);
 	return p;
 }
 

@@ -36,14 +36,25 @@ void text_pool_free(struct text_pool *pool)
 	free(pool);
 }
 
-/* The bytes of the UTF-8 character at AT (Unicode 15, table 3-7), or 0: there is none. */
+/* How long the UTF-8 character that starts with BYTE is; 0: none starts so. */
+static size_t utf8_size_by_start(uint8_t byte)
+{
+	if (byte < 0x80)
+		return 1;
+	if (byte < 0xc2) /* inside a character, or an overlong one */
+		return 0;
+	if (byte < 0xe0)
+		return 2;
+	if (byte < 0xf0)
+		return 3;
+	return byte < 0xf5 ? 4 : 0;
+}
+
+/* The bytes of the printable character at AT, or 0: there is none (Unicode 15, table 3-7). */
 static size_t utf8_size(const uint8_t *at, size_t left)
 {
 	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	const size_t size = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2
-		: at[0] < 0xf0					? 3
-		: at[0] < 0xf5					? 4
-								: 0;
+	const size_t size = utf8_size_by_start(at[0]);
 	uint32_t rune;
 
 	if (size <= 1)

@@ -1,0 +1,238 @@
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/finish.h"
+#include "cli/launch.h"
+#include "cli/message.h"
+#include "cli/options.h"
+#include "cli/output_name.h"
+#include "cli/spool_folder.h"
+
+struct record_options {
+	struct settings settings;
+	bool quiet;
+};
+
+#define SETTING_ROW(letter, name, setting) \
+	{ letter, name, OPTION_SETTING, offsetof(struct record_options, settings), setting, NULL, NULL }
+
+static const struct option_row rows[] = {
+	SETTING_ROW('F', "freq", "freq"),
+	SETTING_ROW('o', "output", "file"),
+	SETTING_ROW('d', "duration", "duration"),
+	SETTING_ROW(0, "raw", "raw"),
+	SETTING_ROW(0, "spool", "spool"),
+	{ 'q', "quiet", OPTION_FLAG, offsetof(struct record_options, quiet), NULL, NULL,
+		"say nothing but errors" },
+	SETTING_ROW('v', "verbose", "verbose"),
+	{ .name = NULL },
+};
+#undef SETTING_ROW
+
+static const struct command_line line = {
+	.command = "record",
+	.synopsis = "[--] PROGRAM [ARGUMENT...]",
+	.purpose = "Run PROGRAM and write where it, and every library it loads, spent CPU time.",
+	.rows = rows,
+	.stops_at_first_word = true,
+};
+
+static uint64_t random_session(void)
+{
+	uint64_t session = 0;
+
+	if (getrandom(&session, sizeof(session), 0) != sizeof(session))
+		session = (uint64_t)getpid() << 32 | 1;
+	return session ? session : 1;
+}
+
+/* Fail now rather than after an hour of recording. */
+static bool check_places(const struct settings *s)
+{
+	char *folder;
+	int r = 0;
+
+	/* A name with a % in its folder is only known then. */
+	if (!strchr(s->file, '%') || !strchr(s->file, '/') ||
+		strchr(s->file, '%') > strrchr(s->file, '/')) {
+		r = output_name_check(s->file, &folder);
+		if (r == -EISDIR)
+			message("cannot write %s: it is a folder; name a file in it", s->file);
+		else if (r)
+			message_errno(r, "cannot write to folder %s", folder);
+		free(folder);
+	}
+	if (r == 0 && mkdir(s->spool, 0700) < 0 && errno != EEXIST) {
+		message_errno(errno, "cannot make the spool folder %s (see --spool)", s->spool);
+		return false;
+	}
+	if (r == 0 && access(s->spool, W_OK | X_OK) < 0) {
+		message_errno(errno, "cannot write to the spool folder %s (see --spool)", s->spool);
+		return false;
+	}
+	return r == 0;
+}
+
+struct session {
+	uint64_t id;
+	bool running_too; /* also processes that are still alive */
+};
+
+static bool is_of_session(const struct spool_header *h, const char *path, const void *context)
+{
+	const struct session *s = context;
+
+	return h->session == s->id && (s->running_too || !spool_is_in_use(h, path));
+}
+
+static int busiest_first(const void *a, const void *b)
+{
+	const struct spool_header *x = spool_reader_header(((const struct found_spool *)a)->reader);
+	const struct spool_header *y = spool_reader_header(((const struct found_spool *)b)->reader);
+	uint64_t p = x->counters[SPOOL_COUNT_TICKS], q = y->counters[SPOOL_COUNT_TICKS];
+
+	if (p != q)
+		return p < q ? 1 : -1;
+	return (x->start_monotonic_ns > y->start_monotonic_ns) -
+		(x->start_monotonic_ns < y->start_monotonic_ns);
+}
+
+/* The busiest process has the name as given, over an older file; another one whose name would
+ * be the same gets its pid into it. */
+static char *name_for(const struct record_options *o, const struct found_spool *found,
+	const struct summary *summary)
+{
+	char *name = output_name_expand(o->settings.file, found->reader);
+	char *unused;
+
+	if (!summary->file)
+		return name;
+	unused = output_name_unused(name, spool_reader_header(found->reader)->pid);
+	free(name);
+	return unused;
+}
+
+/* Write every process of the session that was sampled, and one that was not if there is no
+ * other.  False: something failed and was said. */
+static bool write_profiles(
+	const struct record_options *o, const struct session *session, struct summary *summary)
+{
+	found_spools found = { .count = 0 };
+	bool ok = true;
+	int r = spool_folder_list(o->settings.spool, is_of_session, session, &found);
+
+	if (r) {
+		message_errno(r, "cannot list %s", o->settings.spool);
+		return false;
+	}
+	if (found.count)
+		qsort(found.items, found.count, sizeof(*found.items), busiest_first);
+	for (size_t i = 0; i < found.count; i++) {
+		const struct found_spool *f = &found.items[i];
+		bool written = true;
+
+		if (i == 0 || spool_reader_header(f->reader)->counters[SPOOL_COUNT_SAMPLES]) {
+			char *name = name_for(o, f, summary);
+
+			written = finish_spool(f->reader, name, o->settings.raw, summary) == 0;
+			free(name);
+		}
+		if (!written)
+			message("its samples are kept: plugprof recover -o NAME %s", f->path);
+		else if (!session->running_too)
+			unlink(f->path);
+		ok &= written;
+	}
+	found_spools_free(&found);
+	return ok;
+}
+
+static void say_nothing_came(const char *program)
+{
+	message("%s left no samples: a static or setuid program, or one that cannot be preloaded",
+		program);
+}
+
+static int run(const struct record_options *o, const char *program, char **argv)
+{
+	struct session session = { .id = o->settings.session };
+	struct summary summary = { .processes = 0 };
+	struct launch launch = { .ended = false };
+	char *agent = launch_find_agent();
+	bool ok = true, written_early = false;
+	int r;
+
+	if (!agent) {
+		message("libplugprof.so not found beside plugprof; is the installation whole?");
+		return EXIT_OWN_ERROR;
+	}
+	r = launch_start(&launch, program, argv, agent, &o->settings);
+	free(agent);
+	if (r) {
+		message_errno(r, "cannot run %s", program);
+		return EXIT_OWN_ERROR;
+	}
+	if (o->settings.duration_ns) {
+		launch_wait(&launch, o->settings.duration_ns);
+		if (!launch.ended) {
+			session.running_too = written_early = true;
+			ok = write_profiles(o, &session, &summary);
+			if (ok && !o->quiet && summary.file)
+				summary_print(&summary);
+			summary_free(&summary);
+			summary = (struct summary){ .processes = 0 };
+			session.running_too = false;
+		}
+	}
+	launch_wait(&launch, 0);
+	ok &= write_profiles(o, &session, &summary);
+	if (!summary.file && ok && !written_early) {
+		say_nothing_came(program);
+		ok = false;
+	}
+	if (summary.file && ok && !o->quiet && !written_early)
+		summary_print(&summary);
+	summary_free(&summary);
+	return ok ? launch_exit_status(&launch) : EXIT_OWN_ERROR;
+}
+
+int cmd_record(int argc, char **argv)
+{
+	static struct record_options options;
+	char why[SETTINGS_TEXT_MAX + 128];
+	enum options_outcome outcome;
+	char *program;
+	int first, status;
+
+	if (!settings_parse(&options.settings, getenv(SETTINGS_VARIABLE), why, sizeof(why))) {
+		message("%s: %s", SETTINGS_VARIABLE, why);
+		return EXIT_USAGE;
+	}
+	outcome = options_parse(&line, argc, argv, &options, &first);
+	if (outcome != OPTIONS_GO_ON)
+		return outcome == OPTIONS_DONE ? EXIT_OK : EXIT_USAGE;
+	if (!argv[first]) {
+		options_complain(&line, "needs a program to run");
+		return EXIT_USAGE;
+	}
+	if (!options.settings.spool[0])
+		settings_spool_folder(options.settings.spool);
+	program = launch_find_program(argv[first]);
+	if (!program) {
+		message_errno(errno, "cannot run %s", argv[first]);
+		return EXIT_OWN_ERROR;
+	}
+	options.settings.session = random_session();
+	options.settings.recorder_pid = (uint32_t)getpid();
+	status = check_places(&options.settings) ? run(&options, program, argv + first) :
+						    EXIT_OWN_ERROR;
+	free(program);
+	return status;
+}

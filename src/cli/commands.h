@@ -1,0 +1,11 @@
+/* The subcommands: main.c's table points here.  Each returns the exit status. */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+int cmd_record(int argc, char **argv);
+int cmd_symbolize(int argc, char **argv);
+int cmd_inspect(int argc, char **argv);
+int cmd_recover(int argc, char **argv);
+int cmd_finish(int argc, char **argv);
+
+#endif

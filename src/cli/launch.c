@@ -1,0 +1,169 @@
+#define _GNU_SOURCE
+#include "cli/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/monotonic.h"
+#include "base/xalloc.h"
+
+#define LOADER_VARIABLE "LD_PRELOAD"
+
+/* In the build tree, and as installed: beside bin/ or where configure was told. */
+static const char *const places[] = { "/.libs/libplugprof.so", "/libplugprof.so",
+	"/../lib/plugprof/libplugprof.so" };
+
+char *launch_find_agent(void)
+{
+	char folder[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", folder, sizeof(folder) - 1);
+	char *slash;
+
+	folder[length > 0 ? length : 0] = '\0';
+	slash = strrchr(folder, '/');
+	if (slash)
+		*slash = '\0';
+	for (size_t i = 0; i <= ARRAY_SIZE(places); i++) {
+		char *path = i < ARRAY_SIZE(places) ? xasprintf("%s%s", folder, places[i]) :
+						      xstrdup(AGENT_FOLDER "/libplugprof.so");
+		char *real = realpath(path, NULL);
+
+		free(path);
+		if (real)
+			return real;
+	}
+	return NULL;
+}
+
+static bool can_be_run(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0 || access(path, X_OK) < 0)
+		return false;
+	if (!S_ISREG(st.st_mode)) {
+		errno = EACCES;
+		return false;
+	}
+	return true;
+}
+
+char *launch_find_program(const char *program)
+{
+	const char *path = getenv("PATH");
+
+	if (strchr(program, '/'))
+		return can_be_run(program) ? xstrdup(program) : NULL;
+	for (const char *at = path ? path : "/usr/local/bin:/usr/bin:/bin"; *at;) {
+		size_t length = strcspn(at, ":");
+		char *file = length ? xasprintf("%.*s/%s", (int)length, at, program) :
+				      xasprintf("./%s", program);
+
+		if (can_be_run(file))
+			return file;
+		free(file);
+		at += length + (at[length] == ':');
+	}
+	errno = ENOENT;
+	return NULL;
+}
+
+static void prepare_environment(const char *agent, const struct settings *settings)
+{
+	const char *others = getenv(LOADER_VARIABLE);
+	char *text = xmalloc(2 * sizeof(*settings));
+	char *preload = others && *others ? xasprintf("%s:%s", agent, others) : xstrdup(agent);
+
+	settings_format(settings, text, 2 * sizeof(*settings));
+	setenv(LOADER_VARIABLE, preload, 1);
+	setenv(SETTINGS_VARIABLE, text, 1);
+	free(preload);
+	free(text);
+}
+
+/* The signals that we wait for instead of dying of them. */
+static void signals_of_ours(sigset_t *set)
+{
+	static const int numbers[] = { SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
+
+	sigemptyset(set);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		sigaddset(set, numbers[i]);
+}
+
+int launch_start(struct launch *l, const char *program, char **argv, const char *agent,
+	const struct settings *settings)
+{
+	struct sigaction wait_for_children = { .sa_handler = SIG_DFL }, inherited;
+	sigset_t ours, old;
+	int report[2]; /* errno of an exec that failed */
+	int error = 0;
+
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return -errno;
+	signals_of_ours(&ours);
+	sigprocmask(SIG_BLOCK, &ours, &old);
+	sigaction(SIGCHLD, &wait_for_children, &inherited);
+	l->child = fork();
+	if (l->child < 0)
+		return -errno;
+	if (l->child == 0) {
+		sigaction(SIGCHLD, &inherited, NULL);
+		sigprocmask(SIG_SETMASK, &old, NULL);
+		prepare_environment(agent, settings);
+		execv(program, argv);
+		error = errno;
+		if (write(report[1], &error, sizeof(error)) < 0)
+			_exit(126);
+		_exit(127);
+	}
+	close(report[1]);
+	if (read(report[0], &error, sizeof(error)) == sizeof(error))
+		waitpid(l->child, &l->status, 0);
+	else
+		error = 0;
+	close(report[0]);
+	return -error;
+}
+
+static struct timespec time_left(uint64_t deadline_ns)
+{
+	uint64_t now = monotonic_ns();
+	uint64_t left = deadline_ns > now ? deadline_ns - now : 0;
+
+	return (struct timespec){ .tv_sec = (time_t)(left / 1000000000),
+		.tv_nsec = (long)(left % 1000000000) };
+}
+
+void launch_wait(struct launch *l, uint64_t timeout_ns)
+{
+	const uint64_t deadline_ns = timeout_ns ? monotonic_ns() + timeout_ns : 0;
+	sigset_t ours;
+
+	signals_of_ours(&ours);
+	while (!l->ended) {
+		struct timespec left = time_left(deadline_ns);
+		siginfo_t info;
+		int number = sigtimedwait(&ours, &info, deadline_ns ? &left : NULL);
+
+		if (waitpid(l->child, &l->status, WNOHANG) == l->child)
+			l->ended = true;
+		else if (number < 0 && errno == EAGAIN)
+			return;
+		/* What the terminal sends, the child has got too. */
+		else if (number > 0 && number != SIGCHLD && info.si_code <= 0)
+			kill(l->child, number);
+	}
+}
+
+int launch_exit_status(const struct launch *l)
+{
+	return WIFSIGNALED(l->status) ? 128 + WTERMSIG(l->status) : WEXITSTATUS(l->status);
+}

@@ -1,0 +1,52 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "cli/commands.h"
+#include "cli/message.h"
+#include "config.h"
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *purpose; /* NULL: not for people */
+} commands[] = {
+	{ "record", cmd_record, "run a program and profile it" },
+	{ "symbolize", cmd_symbolize, "give names to a profile or spool of addresses" },
+	{ "inspect", cmd_inspect, "tell how well each library's frames are named, and why" },
+	{ "recover", cmd_recover, "write the profiles of processes that were killed" },
+	{ "finish", cmd_finish, NULL },
+};
+
+static void print_usage(FILE *to)
+{
+	fputs("usage: plugprof COMMAND [options] ...\n\n", to);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (commands[i].purpose)
+			fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].purpose);
+	fputs("\nplugprof COMMAND --help tells the options; without the wrapper:\n"
+	      "  LD_PRELOAD=libplugprof.so PLUGPROF=freq=99 PROGRAM\n",
+		to);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+		strcmp(argv[1], "help") == 0) {
+		print_usage(stdout);
+		return EXIT_OK;
+	}
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+		puts("plugprof " VERSION);
+		return EXIT_OK;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	message("there is no command \"%s\"; try plugprof --help", argv[1]);
+	return EXIT_USAGE;
+}

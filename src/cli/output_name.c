@@ -1,0 +1,126 @@
+#define _GNU_SOURCE
+#include "cli/output_name.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/xalloc.h"
+
+static const char ending[] = ".pb.gz";
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* What %LETTER stands for; false: nothing. */
+static bool expand_letter(char letter, const struct spool_reader *spool, char *text, size_t size)
+{
+	const struct spool_header *h = spool_reader_header(spool);
+	time_t start = (time_t)(h->start_realtime_ns / 1000000000);
+	struct tm tm;
+
+	switch (letter) {
+	case 'p':
+		snprintf(text, size, "%u", h->pid);
+		return true;
+	case 'n':
+		snprintf(text, size, "%u", h->image);
+		return true;
+	case 'e':
+		snprintf(text, size, "%s",
+			base_name(spool_reader_text(spool, SPOOL_TEXT_EXECUTABLE)));
+		return true;
+	case 'h':
+		if (gethostname(text, size) != 0)
+			snprintf(text, size, "localhost");
+		text[size - 1] = '\0';
+		return true;
+	case 't':
+		strftime(text, size, "%Y%m%d-%H%M%S", localtime_r(&start, &tm));
+		return true;
+	case '%':
+		snprintf(text, size, "%%");
+		return true;
+	}
+	return false;
+}
+
+char *output_name_expand(const char *template, const struct spool_reader *spool)
+{
+	const char *folder = spool_reader_text(spool, SPOOL_TEXT_FOLDER);
+	char *name = template[0] == '/' ? xstrdup("") :
+					  xasprintf("%s/", strcmp(folder, "/") ? folder : "");
+
+	for (const char *at = template; *at; at++) {
+		char text[256] = { *at, '\0' };
+		char *longer;
+
+		if (*at == '%' && at[1] && expand_letter(at[1], spool, text, sizeof(text)))
+			at++;
+		longer = xasprintf("%s%s", name, text);
+		free(name);
+		name = longer;
+	}
+	return name;
+}
+
+char *output_name_insert(const char *name, const char *middle)
+{
+	size_t length = strlen(name), tail = strlen(ending);
+
+	if (length > tail && strcmp(name + length - tail, ending) == 0)
+		return xasprintf("%.*s.%s%s", (int)(length - tail), name, middle, ending);
+	return xasprintf("%s.%s", name, middle);
+}
+
+static bool is_taken(const char *name)
+{
+	struct stat st;
+
+	/* A device or pipe takes any number of profiles. */
+	return lstat(name, &st) == 0 && (S_ISREG(st.st_mode) || S_ISLNK(st.st_mode));
+}
+
+char *output_name_unused(const char *name, unsigned int pid)
+{
+	char *free_name = xstrdup(name);
+
+	for (unsigned int n = 1; is_taken(free_name) && n < 10000; n++) {
+		char middle[32];
+
+		if (n == 1)
+			snprintf(middle, sizeof(middle), "%u", pid);
+		else
+			snprintf(middle, sizeof(middle), "%u.%u", pid, n);
+		free(free_name);
+		free_name = output_name_insert(name, middle);
+	}
+	return free_name;
+}
+
+int output_name_check(const char *name, char **folder)
+{
+	const char *slash = strrchr(name, '/');
+	struct stat st;
+
+	*folder = slash == name ? xstrdup("/") :
+		slash		? xstrndup(name, (size_t)(slash - name)) :
+				  xstrdup(".");
+	if (stat(name, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		return access(name, W_OK) == 0 ? 0 : -errno;
+	if (stat(name, &st) == 0 && S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if (stat(*folder, &st) < 0)
+		return -errno;
+	if (!S_ISDIR(st.st_mode))
+		return -ENOTDIR;
+	return access(*folder, W_OK | X_OK) == 0 ? 0 : -errno;
+}
