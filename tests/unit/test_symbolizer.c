@@ -358,6 +358,24 @@ START_TEST(what_dwz_moved_to_another_file_is_found)
 }
 END_TEST
 
+START_TEST(hand_written_assembly_has_its_name_and_line)
+{
+	static const char *const versions[] = { "4", "5" };
+	struct symbol_module *m;
+	struct symbol_frames frames;
+
+	fixture_run("$CC -g -Wa,-gdwarf-%s -shared -nostdlib $FIXTURES/assembly.s -o assembly.so",
+		versions[_i]);
+	m = module_of("assembly.so");
+	frames = resolve(m, fixture_vaddr("assembly.so", "by_hand") + 1);
+	assert_verdict(m, VERDICT_DWARF);
+	ck_assert_uint_eq(frames.count, 1);
+	ck_assert_str_eq(frames.frames[0].name, "by_hand");
+	ck_assert_ptr_nonnull(strstr(frames.frames[0].file, "/assembly.s"));
+	ck_assert_uint_eq(frames.frames[0].line, 8);
+}
+END_TEST
+
 START_TEST(a_replaced_file_is_refused)
 {
 	struct build_id ran = build_id_of("plugin.so"), has = build_id_of("other.so");
@@ -709,6 +727,7 @@ int main(void)
 	tcase_add_loop_test(names, without_build_ids_the_links_checksum_decides, 0, 2);
 	tcase_add_test(names, a_debug_file_is_found_by_build_id);
 	tcase_add_loop_test(names, what_dwz_moved_to_another_file_is_found, 0, 2);
+	tcase_add_loop_test(names, hand_written_assembly_has_its_name_and_line, 0, 2);
 	tcase_add_test(names, a_replaced_file_is_refused);
 	tcase_add_loop_test(names, a_replaced_or_deleted_files_debug_file_is_still_used, 0, 2);
 	tcase_add_test(names, a_missing_file_is_said_to_be_missing);
