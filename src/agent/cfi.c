@@ -16,7 +16,7 @@
 
 #define INSTRUCTIONS_MAX 100000 /* of one FDE; the longest seen, in rustc, has 20,444 */
 #define WALK_MAX 100000 /* FDEs looked at where there is no search table */
-#define EMPTY_MAX 16 /* FDEs of no code passed over in the search table */
+#define EMPTY_MAX 16 /* FDEs without code, one behind the other */
 #define EXPRESSION_STEPS_MAX 256
 #define EXPRESSION_STACK 32
 
@@ -216,6 +216,7 @@ static bool read_cie(const struct cfi_table *table, uint64_t vaddr, struct cie *
 struct fde {
 	struct cie cie;
 	uint64_t start, end;
+	uint64_t next_vaddr; /* of what is behind it in .eh_frame */
 	struct bytes instructions;
 };
 
@@ -231,6 +232,7 @@ static bool read_fde(const struct cfi_table *table, uint64_t vaddr, struct fde *
 	fde->end = fde->start + read_value(b, fde->cie.pointer_encoding);
 	if (fde->cie.has_augmentation_data)
 		bytes_skip(b, bytes_uleb128(b));
+	fde->next_vaddr = entry.next_vaddr;
 	fde->instructions = *b;
 	return bytes_ok(b);
 }
@@ -243,8 +245,8 @@ static uint32_t search_word(const struct cfi_table *table, uint64_t index)
 	return word;
 }
 
-/* How many functions of the search table start at or before VADDR. */
-static uint32_t search(const struct cfi_table *table, uint64_t vaddr)
+/* The vaddr of the FDE of the last function that starts at or before VADDR; 0: none. */
+static uint64_t search(const struct cfi_table *table, uint64_t vaddr)
 {
 	const int64_t wanted = (int64_t)(vaddr - table->header_vaddr);
 	uint32_t low = 0, high = table->search_count;
@@ -257,7 +259,10 @@ static uint32_t search(const struct cfi_table *table, uint64_t vaddr)
 		else
 			high = middle;
 	}
-	return low;
+	if (low == 0)
+		return 0;
+	return table->header_vaddr +
+		(uint64_t)(int64_t)(int32_t)search_word(table, 2 * (uint64_t)(low - 1) + 1);
 }
 
 static bool walk(const struct cfi_table *table, uint64_t vaddr, struct fde *fde)
@@ -276,23 +281,19 @@ static bool walk(const struct cfi_table *table, uint64_t vaddr, struct fde *fde)
 
 static bool find_fde(const struct cfi_table *table, uint64_t vaddr, struct fde *fde)
 {
-	uint32_t count;
+	uint64_t at;
 
 	if (table->search_count == 0)
 		return walk(table, vaddr, fde);
-	count = search(table, vaddr);
-	/* A function without code may share its start with one that has some (seen in libLLVM). */
-	for (int i = 0; i < EMPTY_MAX && count > 0; i++) {
-		uint64_t at = table->header_vaddr +
-			(uint64_t)(int64_t)(int32_t)search_word(
-				table, 2 * (uint64_t)--count + 1);
-
-		if (!read_fde(table, at, fde))
+	at = search(table, vaddr);
+	if (!at || !read_fde(table, at, fde))
+		return false;
+	/* Of a function without code and one behind it at the same place lld has the first in the
+	 * table, without the second (seen in libLLVM). */
+	for (int i = 0; i < EMPTY_MAX && fde->start == fde->end; i++)
+		if (!read_fde(table, fde->next_vaddr, fde))
 			return false;
-		if (fde->start != fde->end)
-			return vaddr >= fde->start && vaddr < fde->end;
-	}
-	return false;
+	return vaddr >= fde->start && vaddr < fde->end;
 }
 
 /* --- running the instructions --- */
