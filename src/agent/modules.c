@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "agent/loaded_object.h"
 #include "agent/real.h"
 #include "base/hash.h"
 #include "base/monotonic.h"
@@ -19,10 +20,8 @@
 #define MODULES_MAX 16384
 #define INSTANCES_MAX 16384 /* fits the unwinder's 16 bits */
 #define MAP_BUFFERS 4
-#define SEGMENTS_MAX 16 /* executable ones of one library */
 #define COPY_IN_HANDLER_MAX ((size_t)256 << 10) /* bytes */
 #define LOCK_TRIES 1000
-#define PAGE_MASK ((uint64_t)4095)
 #define HANDLES_KNOWN 256
 
 static struct module modules[MODULES_MAX];
@@ -33,8 +32,6 @@ static uint32_t module_count, instance_count;
 static struct spool_writer *spool;
 static bool copies_pending;
 static const void *handles_known[HANDLES_KNOWN]; /* by address: dlsym's fast way out */
-static char path_buffer[PATH_MAX + 256]; /* under the lock */
-static char names_buffer[2048]; /* the same */
 
 /* --- one writer at a time --- */
 
@@ -179,121 +176,6 @@ static bool publish(const struct module_span *new_spans, size_t new_count)
 	return true;
 }
 
-/* --- what a loaded object says of itself --- */
-
-struct object {
-	const char *name; /* as the loader knows it */
-	uint64_t bias;
-	const Elf64_Phdr *headers;
-	size_t header_count;
-	uint64_t map_start, map_end; /* pc */
-	const void *link_map;
-	uint32_t flags; /* enum spool_module_flags known beforehand */
-};
-
-static bool inside(const struct object *o, uint64_t vaddr, uint64_t size)
-{
-	uint64_t pc = vaddr + o->bias;
-
-	return pc >= o->map_start && pc <= o->map_end && size <= o->map_end - pc;
-}
-
-static void find_map_range(struct object *o)
-{
-	uint64_t low = UINT64_MAX, high = 0;
-
-	for (size_t i = 0; i < o->header_count; i++) {
-		const Elf64_Phdr *h = &o->headers[i];
-
-		if (h->p_type != PT_LOAD)
-			continue;
-		if (h->p_vaddr < low)
-			low = h->p_vaddr;
-		if (h->p_vaddr + h->p_memsz > high)
-			high = h->p_vaddr + h->p_memsz;
-	}
-	o->map_start = o->bias + (low & ~PAGE_MASK);
-	o->map_end = o->bias + ((high + PAGE_MASK) & ~PAGE_MASK);
-}
-
-static size_t find_segments(const struct object *o, struct spool_segment *segments)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < o->header_count && count < SEGMENTS_MAX; i++) {
-		const Elf64_Phdr *h = &o->headers[i];
-		uint64_t start = h->p_vaddr & ~PAGE_MASK;
-
-		if (h->p_type != PT_LOAD || !(h->p_flags & PF_X) || h->p_memsz == 0)
-			continue;
-		segments[count++] = (struct spool_segment){
-			.vaddr = start,
-			.size = ((h->p_vaddr + h->p_memsz + PAGE_MASK) & ~PAGE_MASK) - start,
-			.file_offset = h->p_offset & ~PAGE_MASK,
-		};
-	}
-	return count;
-}
-
-static void find_build_id(const struct object *o, struct build_id *id, bool *is_go)
-{
-	*is_go = false;
-	id->size = 0;
-	for (size_t i = 0; i < o->header_count; i++) {
-		const Elf64_Phdr *h = &o->headers[i];
-		struct build_id found;
-		bool go;
-
-		if (h->p_type != PT_NOTE || !inside(o, h->p_vaddr, h->p_memsz))
-			continue;
-		build_id_from_notes((const void *)(h->p_vaddr + o->bias), h->p_memsz, h->p_align,
-			&found, &go);
-		if (id->size == 0)
-			*id = found;
-		*is_go |= go;
-	}
-}
-
-/* The unwind tables in place: from the lower of .eh_frame_hdr and .eh_frame to the end of the
- * segment that holds them. */
-static void find_unwind(const struct object *o, struct cfi_table *table)
-{
-	const Elf64_Phdr *header = NULL;
-
-	*table = (struct cfi_table){ .data = NULL };
-	for (size_t i = 0; i < o->header_count; i++)
-		if (o->headers[i].p_type == PT_GNU_EH_FRAME)
-			header = &o->headers[i];
-	for (size_t i = 0; header && i < o->header_count; i++) {
-		const Elf64_Phdr *h = &o->headers[i];
-
-		if (h->p_type != PT_LOAD || header->p_vaddr < h->p_vaddr ||
-			header->p_vaddr >= h->p_vaddr + h->p_filesz ||
-			!inside(o, h->p_vaddr, h->p_filesz))
-			continue;
-		table->data = (const uint8_t *)(h->p_vaddr + o->bias);
-		table->vaddr = h->p_vaddr;
-		table->size = h->p_filesz;
-		break;
-	}
-	if (!table->data)
-		return;
-	table->bias = o->bias;
-	table->header_vaddr = header->p_vaddr;
-	if (!cfi_table_open(table)) {
-		table->data = NULL;
-		return;
-	}
-	uint64_t first = table->frame_vaddr < table->header_vaddr ? table->frame_vaddr :
-								    table->header_vaddr;
-
-	if (first > table->vaddr && first < table->vaddr + table->size) {
-		table->data += first - table->vaddr;
-		table->size -= first - table->vaddr;
-		table->vaddr = first;
-	}
-}
-
 static bool copy_unwind(struct module *m)
 {
 	long copy = raw_syscall6(SYS_mmap, 0, (long)m->unwind.size, PROT_READ | PROT_WRITE,
@@ -305,96 +187,6 @@ static bool copy_unwind(struct module *m)
 	__atomic_store_n(&m->unwind.data, (const uint8_t *)copy, __ATOMIC_RELEASE);
 	m->unwind_in_place = false;
 	return true;
-}
-
-static bool put_path(char *to, size_t size, const char *folder, const char *name)
-{
-	size_t folder_length = folder ? strlen(folder) : 0;
-	size_t name_length = strlen(name);
-
-	if (folder_length + 1 + name_length >= size)
-		return false;
-	if (folder) {
-		memmove(to, folder, folder_length);
-		to[folder_length++] = '/';
-	}
-	memcpy(to + folder_length, name, name_length + 1);
-	return true;
-}
-
-/* The absolute path in path_buffer: the loader keeps a relative name as it was given. */
-static const char *find_path(const struct object *o)
-{
-	static const char deleted[] = " (deleted)";
-	long length;
-
-	if (o->flags & SPOOL_MODULE_VDSO)
-		return "[vdso]";
-	if (o->flags & SPOOL_MODULE_MAIN) {
-		length = raw_syscall3(SYS_readlink, (long)"/proc/self/exe", (long)path_buffer,
-			sizeof(path_buffer) - 1);
-		if (length <= 0)
-			return o->name;
-		path_buffer[length] = '\0';
-		if (length > 10 && strcmp(path_buffer + length - 10, deleted) == 0)
-			path_buffer[length - 10] = '\0';
-		return path_buffer;
-	}
-	if (o->name[0] == '/' || o->name[0] == '\0')
-		return o->name;
-	if (raw_syscall3(SYS_getcwd, (long)path_buffer, PATH_MAX, 0) <= 0 ||
-		!put_path(path_buffer, sizeof(path_buffer), path_buffer, o->name))
-		return o->name;
-	return path_buffer;
-}
-
-/* ld.so relocates the dynamic section's pointers in place, but not the vdso's. */
-static const char *dynamic_string(const struct object *o, uint64_t table, uint64_t offset)
-{
-	uint64_t pc = (table < o->bias ? table + o->bias : table) + offset;
-
-	return pc >= o->map_start && pc < o->map_end ? (const char *)pc : NULL;
-}
-
-static size_t put_name(size_t used, const char *name, uint64_t room)
-{
-	size_t length = strnlen(name, room);
-
-	if (length == room || length >= sizeof(names_buffer) - used)
-		return used;
-	memcpy(names_buffer + used, name, length + 1);
-	return used + length + 1;
-}
-
-/* DT_SONAME and every DT_NEEDED into names_buffer; how many bytes. */
-static size_t find_names(const struct object *o)
-{
-	const Elf64_Dyn *dynamic = NULL, *end = NULL;
-	uint64_t strings = 0;
-	size_t used = 0;
-
-	for (size_t i = 0; i < o->header_count; i++) {
-		const Elf64_Phdr *h = &o->headers[i];
-
-		if (h->p_type != PT_DYNAMIC || !inside(o, h->p_vaddr, h->p_memsz))
-			continue;
-		dynamic = (const Elf64_Dyn *)(h->p_vaddr + o->bias);
-		end = dynamic + h->p_memsz / sizeof(*dynamic);
-	}
-	for (const Elf64_Dyn *d = dynamic; d < end && d->d_tag != DT_NULL; d++)
-		if (d->d_tag == DT_STRTAB)
-			strings = d->d_un.d_ptr;
-	for (int pass = 0; strings && pass < 2; pass++) {
-		for (const Elf64_Dyn *d = dynamic; d < end && d->d_tag != DT_NULL; d++) {
-			const char *name = dynamic_string(o, strings, d->d_un.d_val);
-
-			if (name && d->d_tag == (pass == 0 ? DT_SONAME : DT_NEEDED))
-				used = put_name(used, name, o->map_end - (uint64_t)name);
-		}
-		if (used == 0)
-			used = put_name(0, "", 1); /* no soname */
-	}
-	return used;
 }
 
 /* --- registering --- */
@@ -428,7 +220,7 @@ static void note_load(struct module *m)
 	__atomic_fetch_add(&record->loads, 1, __ATOMIC_RELAXED);
 }
 
-static void record_module(struct module *m, const struct object *o,
+static void record_module(struct module *m, const struct loaded_object *o,
 	const struct spool_segment *segments, size_t segment_count, const char *path)
 {
 	struct spool_module record = {
@@ -438,23 +230,24 @@ static void record_module(struct module *m, const struct object *o,
 		.build_id_size = m->build_id.size,
 		.path_length = (uint32_t)strlen(path),
 		.segment_count = (uint32_t)segment_count,
-		.names_length = (uint32_t)find_names(o),
 	};
 	struct spool_module *written;
+	const char *names = "";
 
+	record.names_length = (uint32_t)object_find_names(o, &names);
 	memcpy(record.build_id, m->build_id.bytes, m->build_id.size);
-	written = spool_append_module(spool, &record, segments, path, names_buffer);
+	written = spool_append_module(spool, &record, segments, path, names);
 	if (!written)
 		return;
 	m->has_record = true;
 	m->record_offset = (uint64_t)((char *)written - spool->journal);
 }
 
-static struct module *new_module(const struct object *o, const struct build_id *id, bool is_go,
+static struct module *new_module(const struct loaded_object *o, const struct build_id *id, bool is_go,
 	const struct cfi_table *unwind, const struct spool_segment *segments, size_t segment_count,
 	bool in_handler)
 {
-	const char *path = find_path(o);
+	const char *path = object_find_path(o);
 	uint64_t fingerprint = id->size ? 0 : fingerprint_of(path, unwind);
 	struct module *m = find_module(id, fingerprint);
 
@@ -499,11 +292,11 @@ static struct module_instance *new_instance(const struct module *m, uint64_t bia
 }
 
 /* Under the lock.  True: the map now covers O. */
-static bool add_object(struct object *o, bool in_handler)
+static bool add_object(struct loaded_object *o, bool in_handler)
 {
-	struct spool_segment segments[SEGMENTS_MAX];
-	struct module_span spans[SEGMENTS_MAX];
-	size_t segment_count = find_segments(o, segments);
+	struct spool_segment segments[OBJECT_SEGMENTS_MAX];
+	struct module_span spans[OBJECT_SEGMENTS_MAX];
+	size_t segment_count = object_find_segments(o, segments);
 	struct module_instance *instance;
 	struct cfi_table unwind;
 	struct build_id id;
@@ -512,8 +305,8 @@ static bool add_object(struct object *o, bool in_handler)
 
 	if (segment_count == 0 || !spool->header)
 		return false;
-	find_build_id(o, &id, &is_go);
-	find_unwind(o, &unwind);
+	object_find_build_id(o, &id, &is_go);
+	object_find_unwind(o, &unwind);
 	m = new_module(o, &id, is_go, &unwind, segments, segment_count, in_handler);
 	instance = m ? new_instance(m, o->bias) : NULL;
 	if (!instance) {
@@ -548,7 +341,7 @@ static bool add_object(struct object *o, bool in_handler)
 static int add_at_start(struct dl_phdr_info *info, size_t info_size, void *data)
 {
 	const uint64_t vdso = getauxval(AT_SYSINFO_EHDR);
-	struct object o = {
+	struct loaded_object o = {
 		.name = info->dlpi_name ? info->dlpi_name : "",
 		.bias = info->dlpi_addr,
 		.headers = info->dlpi_phdr,
@@ -556,7 +349,7 @@ static int add_at_start(struct dl_phdr_info *info, size_t info_size, void *data)
 	};
 	bool *seen_main = data;
 
-	find_map_range(&o);
+	object_find_range(&o);
 	if (!*seen_main)
 		o.flags |= SPOOL_MODULE_MAIN; /* the program comes first: dl_iterate_phdr(3) */
 	*seen_main = true;
@@ -604,7 +397,7 @@ static bool add_found(const struct dl_find_object *found, bool in_handler)
 {
 	const Elf64_Ehdr *elf = found->dlfo_map_start;
 	const struct link_map *map = found->dlfo_link_map;
-	struct object o = {
+	struct loaded_object o = {
 		.name = map->l_name ? map->l_name : "",
 		.bias = map->l_addr,
 		.map_start = (uint64_t)found->dlfo_map_start,

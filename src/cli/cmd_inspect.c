@@ -6,6 +6,7 @@
 #include "cli/message.h"
 #include "cli/options.h"
 #include "cli/pipeline.h"
+#include "cli/report.h"
 
 struct inspect_options {
 	bool verbose;
@@ -83,7 +84,7 @@ int cmd_inspect(int argc, char **argv)
 		pipeline_symbolize(p, NULL);
 	if (options.verbose)
 		print_comments(p);
-	pipeline_report(p, &report);
+	report_make(p, &report);
 	print_report(&report, options.verbose);
 	report_free(&report);
 	profile_free(p);

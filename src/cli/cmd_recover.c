@@ -50,7 +50,7 @@ static bool recover_one(
 			summary_print(&summary);
 		else if (!options->quiet)
 			message("wrote %s: %llu samples of %s (pid %u)", path,
-				(unsigned long long)summary.samples,
+				(unsigned long long)summary.ticks,
 				spool_reader_text(found->reader, SPOOL_TEXT_EXECUTABLE), h->pid);
 	}
 	summary_free(&summary);

@@ -7,6 +7,7 @@
 #include "cli/options.h"
 #include "cli/output_name.h"
 #include "cli/pipeline.h"
+#include "cli/report.h"
 
 struct symbolize_options {
 	const char *output, *symbols;
@@ -34,7 +35,7 @@ static void say_how_it_went(const struct profile *p)
 {
 	struct report report;
 
-	pipeline_report(p, &report);
+	report_make(p, &report);
 	message("%.1f%% of frames resolved; plugprof inspect tells more",
 		report.frames ? 100.0 * (double)report.resolved / (double)report.frames : 100.0);
 	report_free(&report);

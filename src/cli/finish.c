@@ -4,7 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/path.h"
 #include "cli/message.h"
+#include "cli/pipeline.h"
+#include "cli/plugins.h"
+
+#define PLUGINS_NAMED_MAX 3 /* in the summary's one line */
 
 bool spool_wants_raw(const struct spool_reader *spool)
 {
@@ -13,13 +18,12 @@ bool spool_wants_raw(const struct spool_reader *spool)
 
 static uint32_t count_plugins(const struct spool_reader *spool)
 {
-	struct spool_module_view view;
-	uint32_t count = 0;
+	struct plugins plugins;
+	uint32_t count;
 
-	for (uint32_t id = 1; id <= spool_reader_module_count(spool); id++)
-		if (spool_reader_module(spool, id, &view) &&
-			(view.module->flags & SPOOL_MODULE_DLOPENED))
-			count++;
+	plugins_find(&plugins, spool);
+	count = plugins.count;
+	plugins_free(&plugins);
 	return count;
 }
 
@@ -29,7 +33,6 @@ static void add_to_summary(
 	const struct spool_header *h = spool_reader_header(spool);
 
 	s->processes++;
-	s->samples += h->counters[SPOOL_COUNT_SAMPLES];
 	s->ticks += h->counters[SPOOL_COUNT_TICKS];
 	s->lost += h->counters[SPOOL_LOST_BUSY] + h->counters[SPOOL_LOST_MEMORY];
 	s->truncated += h->counters[SPOOL_COUNT_TRUNCATED];
@@ -55,18 +58,11 @@ int finish_spool(
 		if (!summary->file) {
 			summary->file = xstrdup(path);
 			summary->raw = raw;
-			pipeline_report(p, &summary->report);
+			report_make(p, &summary->report);
 		}
 	}
 	profile_free(p);
 	return r;
-}
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
 }
 
 static double per_cent(int64_t part, int64_t whole)
@@ -99,19 +95,40 @@ static void print_resolved(const struct summary *s)
 		message("100%% of frames resolved");
 	else
 		message("%.1f%% of frames resolved; worst %s (%.0f%%%s%s)",
-			per_cent(s->report.resolved, s->report.frames), base_name(worst->path),
+			per_cent(s->report.resolved, s->report.frames), path_base_name(worst->path),
 			per_cent(worst->resolved, worst->frames), worst->reason[0] ? ": " : "",
 			worst->reason);
 }
 
+/* "3 plugins; codec.so 46%, shapes.so 25%": what the person came for. */
+static void print_plugins(const struct summary *s)
+{
+	char shares[256] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; i < s->report.plugins.count && i < PLUGINS_NAMED_MAX; i++) {
+		const struct plugin_report *p = &s->report.plugins.items[i];
+		int length = snprintf(shares + used, sizeof(shares) - used, "%s %.80s %.0f%%",
+			i ? "," : ":", p->name, per_cent(p->value, s->report.value));
+
+		if (length > 0 && used + (size_t)length < sizeof(shares))
+			used += (size_t)length;
+	}
+	message("%u plugin%s%s%s", s->plugins, s->plugins == 1 ? "" : "s", shares,
+		s->report.plugins.count > PLUGINS_NAMED_MAX ? ", ..." : "");
+}
+
 void summary_print(const struct summary *s)
 {
+	char processes[64] = "";
+
 	if (s->processes > 1)
-		message("%u processes, a profile each; the busiest is named below", s->processes);
-	message("%llu samples, %llu lost; %.2f s CPU in %.2f s; %u plugins and libraries loaded "
-		"later",
-		(unsigned long long)s->samples, (unsigned long long)s->lost,
-		(double)s->cpu_ns / 1e9, (double)s->wall_ns / 1e9, s->plugins);
+		snprintf(processes, sizeof(processes),
+			" in %u processes, a file each, the busiest below", s->processes);
+	message("%llu samples, %llu lost; %.2f s CPU in %.2f s%s", (unsigned long long)s->ticks,
+		(unsigned long long)s->lost, (double)s->cpu_ns / 1e9, (double)s->wall_ns / 1e9,
+		processes);
+	print_plugins(s);
 	if (s->ticks == 0)
 		message("no samples: the program used less CPU time than one sampling period; "
 			"sample more often with -F");

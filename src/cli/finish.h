@@ -5,13 +5,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cli/pipeline.h"
+#include "cli/report.h"
 #include "spool/spool_reader.h"
 
 /* What was written, added up over the processes of one recording. */
 struct summary {
 	uint32_t processes;
-	uint64_t samples, lost, ticks, cpu_ns, wall_ns, truncated;
+	uint64_t lost, ticks, cpu_ns, wall_ns, truncated;
 	uint32_t plugins;
 	char *file; /* the first one written: the busiest process's */
 	struct report report; /* of that one */

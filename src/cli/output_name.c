@@ -9,16 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "base/xalloc.h"
 
 static const char ending[] = ".pb.gz";
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
 
 /* What %LETTER stands for; false: nothing. */
 static bool expand_letter(char letter, const struct spool_reader *spool, char *text, size_t size)
@@ -36,7 +30,7 @@ static bool expand_letter(char letter, const struct spool_reader *spool, char *t
 		return true;
 	case 'e':
 		snprintf(text, size, "%s",
-			base_name(spool_reader_text(spool, SPOOL_TEXT_EXECUTABLE)));
+			path_base_name(spool_reader_text(spool, SPOOL_TEXT_EXECUTABLE)));
 		return true;
 	case 'h':
 		if (gethostname(text, size) != 0)

@@ -1,0 +1,202 @@
+#define _GNU_SOURCE
+#include "agent/loaded_object.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "base/syscalls.h"
+
+#define PAGE_MASK ((uint64_t)4095)
+
+static char path_buffer[PATH_MAX + 256];
+static char names_buffer[2048];
+
+static bool inside(const struct loaded_object *o, uint64_t vaddr, uint64_t size)
+{
+	uint64_t pc = vaddr + o->bias;
+
+	return pc >= o->map_start && pc <= o->map_end && size <= o->map_end - pc;
+}
+
+void object_find_range(struct loaded_object *o)
+{
+	uint64_t low = UINT64_MAX, high = 0;
+
+	for (size_t i = 0; i < o->header_count; i++) {
+		const Elf64_Phdr *h = &o->headers[i];
+
+		if (h->p_type != PT_LOAD)
+			continue;
+		if (h->p_vaddr < low)
+			low = h->p_vaddr;
+		if (h->p_vaddr + h->p_memsz > high)
+			high = h->p_vaddr + h->p_memsz;
+	}
+	o->map_start = o->bias + (low & ~PAGE_MASK);
+	o->map_end = o->bias + ((high + PAGE_MASK) & ~PAGE_MASK);
+}
+
+size_t object_find_segments(const struct loaded_object *o, struct spool_segment *segments)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < o->header_count && count < OBJECT_SEGMENTS_MAX; i++) {
+		const Elf64_Phdr *h = &o->headers[i];
+		uint64_t start = h->p_vaddr & ~PAGE_MASK;
+
+		if (h->p_type != PT_LOAD || !(h->p_flags & PF_X) || h->p_memsz == 0)
+			continue;
+		segments[count++] = (struct spool_segment){
+			.vaddr = start,
+			.size = ((h->p_vaddr + h->p_memsz + PAGE_MASK) & ~PAGE_MASK) - start,
+			.file_offset = h->p_offset & ~PAGE_MASK,
+		};
+	}
+	return count;
+}
+
+void object_find_build_id(const struct loaded_object *o, struct build_id *id, bool *is_go)
+{
+	*is_go = false;
+	id->size = 0;
+	for (size_t i = 0; i < o->header_count; i++) {
+		const Elf64_Phdr *h = &o->headers[i];
+		struct build_id found;
+		bool go;
+
+		if (h->p_type != PT_NOTE || !inside(o, h->p_vaddr, h->p_memsz))
+			continue;
+		build_id_from_notes((const void *)(h->p_vaddr + o->bias), h->p_memsz, h->p_align,
+			&found, &go);
+		if (id->size == 0)
+			*id = found;
+		*is_go |= go;
+	}
+}
+
+void object_find_unwind(const struct loaded_object *o, struct cfi_table *table)
+{
+	const Elf64_Phdr *header = NULL;
+
+	*table = (struct cfi_table){ .data = NULL };
+	for (size_t i = 0; i < o->header_count; i++)
+		if (o->headers[i].p_type == PT_GNU_EH_FRAME)
+			header = &o->headers[i];
+	for (size_t i = 0; header && i < o->header_count; i++) {
+		const Elf64_Phdr *h = &o->headers[i];
+
+		if (h->p_type != PT_LOAD || header->p_vaddr < h->p_vaddr ||
+			header->p_vaddr >= h->p_vaddr + h->p_filesz ||
+			!inside(o, h->p_vaddr, h->p_filesz))
+			continue;
+		table->data = (const uint8_t *)(h->p_vaddr + o->bias);
+		table->vaddr = h->p_vaddr;
+		table->size = h->p_filesz;
+		break;
+	}
+	if (!table->data)
+		return;
+	table->bias = o->bias;
+	table->header_vaddr = header->p_vaddr;
+	if (!cfi_table_open(table)) {
+		table->data = NULL;
+		return;
+	}
+	uint64_t first = table->frame_vaddr < table->header_vaddr ? table->frame_vaddr :
+								    table->header_vaddr;
+
+	if (first > table->vaddr && first < table->vaddr + table->size) {
+		table->data += first - table->vaddr;
+		table->size -= first - table->vaddr;
+		table->vaddr = first;
+	}
+}
+
+static bool put_path(char *to, size_t size, const char *folder, const char *name)
+{
+	size_t folder_length = folder ? strlen(folder) : 0;
+	size_t name_length = strlen(name);
+
+	if (folder_length + 1 + name_length >= size)
+		return false;
+	if (folder) {
+		memmove(to, folder, folder_length);
+		to[folder_length++] = '/';
+	}
+	memcpy(to + folder_length, name, name_length + 1);
+	return true;
+}
+
+const char *object_find_path(const struct loaded_object *o)
+{
+	static const char deleted[] = " (deleted)";
+	long length;
+
+	if (o->flags & SPOOL_MODULE_VDSO)
+		return "[vdso]";
+	if (o->flags & SPOOL_MODULE_MAIN) {
+		length = raw_syscall3(SYS_readlink, (long)"/proc/self/exe", (long)path_buffer,
+			sizeof(path_buffer) - 1);
+		if (length <= 0)
+			return o->name;
+		path_buffer[length] = '\0';
+		if (length > 10 && strcmp(path_buffer + length - 10, deleted) == 0)
+			path_buffer[length - 10] = '\0';
+		return path_buffer;
+	}
+	if (o->name[0] == '/' || o->name[0] == '\0')
+		return o->name;
+	if (raw_syscall3(SYS_getcwd, (long)path_buffer, PATH_MAX, 0) <= 0 ||
+		!put_path(path_buffer, sizeof(path_buffer), path_buffer, o->name))
+		return o->name;
+	return path_buffer;
+}
+
+/* ld.so relocates the dynamic section's pointers in place, but not the vdso's. */
+static const char *dynamic_string(const struct loaded_object *o, uint64_t table, uint64_t offset)
+{
+	uint64_t pc = (table < o->bias ? table + o->bias : table) + offset;
+
+	return pc >= o->map_start && pc < o->map_end ? (const char *)pc : NULL;
+}
+
+static size_t put_name(size_t used, const char *name, uint64_t room)
+{
+	size_t length = strnlen(name, room);
+
+	if (length == room || length >= sizeof(names_buffer) - used)
+		return used;
+	memcpy(names_buffer + used, name, length + 1);
+	return used + length + 1;
+}
+
+size_t object_find_names(const struct loaded_object *o, const char **names)
+{
+	const Elf64_Dyn *dynamic = NULL, *end = NULL;
+	uint64_t strings = 0;
+	size_t used = 0;
+
+	for (size_t i = 0; i < o->header_count; i++) {
+		const Elf64_Phdr *h = &o->headers[i];
+
+		if (h->p_type != PT_DYNAMIC || !inside(o, h->p_vaddr, h->p_memsz))
+			continue;
+		dynamic = (const Elf64_Dyn *)(h->p_vaddr + o->bias);
+		end = dynamic + h->p_memsz / sizeof(*dynamic);
+	}
+	for (const Elf64_Dyn *d = dynamic; d < end && d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_STRTAB)
+			strings = d->d_un.d_ptr;
+	for (int pass = 0; strings && pass < 2; pass++) {
+		for (const Elf64_Dyn *d = dynamic; d < end && d->d_tag != DT_NULL; d++) {
+			const char *name = dynamic_string(o, strings, d->d_un.d_val);
+
+			if (name && d->d_tag == (pass == 0 ? DT_SONAME : DT_NEEDED))
+				used = put_name(used, name, o->map_end - (uint64_t)name);
+		}
+		if (used == 0)
+			used = put_name(0, "", 1); /* no soname */
+	}
+	*names = names_buffer;
+	return used;
+}

@@ -1,0 +1,245 @@
+/* A spool as a profile without names: samples, locations, mappings, labels, comments. */
+#define _GNU_SOURCE
+#include "cli/pipeline.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/build_id.h"
+#include "base/path.h"
+#include "cli/plugins.h"
+#include "cli/report.h"
+#include "config.h"
+
+struct reading {
+	const struct spool_reader *spool;
+	struct profile *profile;
+	/* By module id: its first mapping's id (one per segment follows), 0 not made yet. */
+	uint32_t *first_mapping;
+	struct plugins plugins;
+	uint32_t anonymous_mapping;
+};
+
+static uint32_t add_mappings(struct reading *r, uint32_t module_id)
+{
+	struct spool_module_view view;
+	char hex[BUILD_ID_HEX_SIZE];
+	struct build_id id = { .size = 0 };
+
+	if (!spool_reader_module(r->spool, module_id, &view))
+		return 0;
+	if (r->first_mapping[module_id])
+		return r->first_mapping[module_id];
+	id.size = (uint8_t)view.module->build_id_size;
+	memcpy(id.bytes, view.module->build_id, id.size);
+	for (uint32_t i = 0; i < view.module->segment_count; i++) {
+		const struct spool_segment *segment = &view.segments[i];
+		uint64_t start = view.module->first_bias + segment->vaddr;
+		struct profile_mapping mapping = {
+			.start = start,
+			.limit = start + segment->size,
+			.file_offset = segment->file_offset,
+			.filename = profile_intern(r->profile, view.path),
+			.build_id = profile_intern(r->profile, build_id_to_hex(&id, hex)),
+			.knows_vaddr = true,
+			.start_vaddr = segment->vaddr,
+		};
+		uint32_t mapping_id = profile_add_mapping(r->profile, &mapping);
+
+		if (i == 0)
+			r->first_mapping[module_id] = mapping_id;
+	}
+	return r->first_mapping[module_id];
+}
+
+static uint32_t mapping_of(struct reading *r, uint32_t module_id, uint64_t address)
+{
+	struct spool_module_view view;
+	uint32_t first = add_mappings(r, module_id);
+
+	if (!first || !spool_reader_module(r->spool, module_id, &view))
+		return 0;
+	for (uint32_t i = 0; i < view.module->segment_count; i++) {
+		const struct profile_mapping *m = &r->profile->mappings.items[first + i - 1];
+
+		if (address >= m->start && address < m->limit)
+			return first + i;
+	}
+	return first;
+}
+
+static uint32_t add_remark(struct reading *r, const char *name)
+{
+	struct profile_line line = {
+		.function_id = profile_add_function(r->profile, name, name, "", 0)
+	};
+
+	return profile_add_location(r->profile, 0, 0, &line, 1);
+}
+
+static uint32_t add_note(struct reading *r, spool_frame frame)
+{
+	const uint64_t word = spool_frame_vaddr(frame);
+	const uint32_t note = (uint32_t)(word >> 32), argument = (uint32_t)word;
+	struct spool_module_view view;
+	char text[512];
+
+	switch (note) {
+	case SPOOL_NOTE_NO_UNWIND_INFO:
+	case SPOOL_NOTE_BAD_STACK:
+		snprintf(text, sizeof(text), "[truncated: %s in %s]",
+			note == SPOOL_NOTE_BAD_STACK ? "unreadable stack" : "no unwind info",
+			spool_reader_module(r->spool, argument, &view) ? path_base_name(view.path) :
+									 PIPELINE_ANONYMOUS);
+		return add_remark(r, text);
+	case SPOOL_NOTE_TOO_DEEP:
+		snprintf(text, sizeof(text), "[truncated: more than %d frames]",
+			SPOOL_FRAMES_PER_STACK_MAX - 1);
+		return add_remark(r, text);
+	case SPOOL_NOTE_TABLE_FULL:
+		return add_remark(r, "[stack table full]");
+	}
+	return add_remark(r, "[unknown]");
+}
+
+/* Generated or hand-mapped code: one mapping for all of it, stretched as addresses come. */
+static uint32_t add_anonymous(struct reading *r, uint64_t pc)
+{
+	struct profile *p = r->profile;
+	struct profile_mapping *m;
+
+	if (!r->anonymous_mapping)
+		r->anonymous_mapping = profile_add_mapping(p,
+			&(struct profile_mapping){ .start = pc & ~(uint64_t)4095,
+				.limit = (pc & ~(uint64_t)4095) + 4096,
+				.filename = profile_intern(p, PIPELINE_ANONYMOUS) });
+	m = &p->mappings.items[r->anonymous_mapping - 1];
+	if (pc < m->start)
+		m->start = pc & ~(uint64_t)4095;
+	if (pc >= m->limit)
+		m->limit = (pc & ~(uint64_t)4095) + 4096;
+	return profile_add_location(p, r->anonymous_mapping, pc, NULL, 0);
+}
+
+static uint32_t add_frame(struct reading *r, spool_frame frame)
+{
+	const uint32_t module_id = spool_frame_module(frame);
+	struct spool_module_view view;
+	uint64_t address;
+
+	if (module_id == SPOOL_MODULE_NOTE)
+		return add_note(r, frame);
+	if (module_id == 0)
+		return add_anonymous(r, spool_frame_vaddr(frame));
+	if (!spool_reader_module(r->spool, module_id, &view))
+		return add_remark(r, "[unknown module]");
+	address = view.module->first_bias + spool_frame_vaddr(frame);
+	return profile_add_location(
+		r->profile, mapping_of(r, module_id, address), address, NULL, 0);
+}
+
+/* The innermost plugin on the stack; else the innermost library that came later than the
+ * program; else the host itself. */
+static const char *plugin_label(const struct reading *r, const struct spool_stack_view *stack)
+{
+	const char *later = REPORT_HOST;
+
+	for (size_t i = 0; i < stack->frame_count; i++) {
+		uint32_t id = spool_frame_module(stack->frames[i]);
+		struct spool_module_view view;
+
+		if (!spool_reader_module(r->spool, id, &view))
+			continue;
+		if (plugins_has(&r->plugins, id))
+			return path_base_name(view.path);
+		if (strcmp(later, REPORT_HOST) == 0 &&
+			(view.module->flags & SPOOL_MODULE_DLOPENED))
+			later = path_base_name(view.path);
+	}
+	return later;
+}
+
+static void add_sample(struct reading *r, const struct spool_stack_view *stack, uint64_t period_ns)
+{
+	struct profile *p = r->profile;
+	struct profile_label labels[2] = {
+		{ .key = profile_intern(p, "plugin"),
+			.str = profile_intern(p, plugin_label(r, stack)) },
+		{ .key = profile_intern(p, "thread"), .str = profile_intern(p, stack->thread_name) },
+	};
+	uint32_t ids[SPOOL_FRAMES_PER_STACK_MAX];
+	int64_t values[2];
+
+	for (size_t i = 0; i < stack->frame_count; i++)
+		ids[i] = add_frame(r, stack->frames[i]);
+	values[0] = stack->periods > INT32_MAX ? INT32_MAX : (int64_t)stack->periods;
+	if (__builtin_mul_overflow(values[0], (int64_t)period_ns, &values[1]))
+		values[1] = INT64_MAX;
+	profile_add_sample(
+		p, ids, stack->frame_count, values, labels, stack->thread_name[0] ? 2 : 1);
+}
+
+/* Of the recording: until its end, or what is known of it for a process that runs or was killed. */
+static int64_t duration_ns(const struct spool_header *h)
+{
+	uint64_t end = h->end_monotonic_ns ? h->end_monotonic_ns : h->last_monotonic_ns;
+
+	return end > h->start_monotonic_ns ? (int64_t)(end - h->start_monotonic_ns) : 1;
+}
+
+static void add_comments(struct profile *p, const struct spool_header *h)
+{
+	uint64_t lost = h->counters[SPOOL_LOST_BUSY] + h->counters[SPOOL_LOST_MEMORY];
+	char *text = xasprintf(
+		"plugprof %s: pid %u, %.0f samples per CPU second, %llu ticks, %llu lost", VERSION,
+		h->pid, 1e9 / (double)h->period_ns,
+		(unsigned long long)h->counters[SPOOL_COUNT_TICKS], (unsigned long long)lost);
+
+	profile_add_comment(p, text);
+	free(text);
+	if (h->counters[SPOOL_COUNT_TIMERS_REFUSED]) {
+		text = xasprintf("%llu threads got no timer of their own (ulimit -i): sampled by "
+				 "the process's, %llu ticks",
+			(unsigned long long)h->counters[SPOOL_COUNT_TIMERS_REFUSED],
+			(unsigned long long)h->counters[SPOOL_COUNT_FALLBACK_TICKS]);
+		profile_add_comment(p, text);
+		free(text);
+	}
+}
+
+struct profile *pipeline_read_spool(const struct spool_reader *spool)
+{
+	const struct spool_header *h = spool_reader_header(spool);
+	const size_t modules = spool_reader_module_count(spool) + 1;
+	struct reading r = {
+		.spool = spool,
+		.profile = profile_new(),
+		.first_mapping = xcalloc(modules, sizeof(*r.first_mapping)),
+	};
+	struct profile *p = r.profile;
+	struct spool_stack_view stack;
+	size_t at = 0;
+
+	profile_add_sample_type(p, "samples", "count");
+	profile_add_sample_type(p, "cpu", "nanoseconds");
+	p->period_type = p->sample_types.items[1];
+	p->default_sample_type = p->period_type.type;
+	p->period = (int64_t)h->period_ns;
+	p->time_ns = (int64_t)(h->start_realtime_ns ? h->start_realtime_ns : 1);
+	p->duration_ns = duration_ns(h);
+	add_comments(p, h);
+	for (uint32_t id = 1; id < modules; id++) {
+		struct spool_module_view view;
+
+		if (spool_reader_module(spool, id, &view) &&
+			(view.module->flags & SPOOL_MODULE_MAIN))
+			add_mappings(&r, id); /* pprof: the first mapping is the program */
+	}
+	plugins_find(&r.plugins, spool);
+	while (spool_reader_next_stack(spool, &at, &stack))
+		add_sample(&r, &stack, h->period_ns);
+	free(r.first_mapping);
+	plugins_free(&r.plugins);
+	return p;
+}
