@@ -167,6 +167,14 @@ static enum shape shape_of(const struct cfi_machine *m, union rule *rule)
 	return row->cfa_register == CFI_RSP ? SHAPE_RSP : SHAPE_RBP;
 }
 
+/* A return address that is the start of a function, with nothing before it: no call has pushed it,
+ * so this is a root made by hand (makecontext's __start_context in glibc). */
+static bool is_hand_made_root(
+	const struct cfi_table *table, uint64_t vaddr, struct cfi_machine *machine)
+{
+	return cfi_find_row(table, vaddr + 1, machine) && machine->start == vaddr + 1;
+}
+
 /* The rule for PC, found the long way.  SHAPE_NONE: no library is there. */
 static NOINLINE union rule find_rule(struct walk *w, uint64_t pc)
 {
@@ -183,6 +191,9 @@ static NOINLINE union rule find_rule(struct walk *w, uint64_t pc)
 	rule.is_agent = !!(instance->module->flags & SPOOL_MODULE_AGENT);
 	if (cfi_find_row(&instance->module->unwind, pc - instance->bias, machine))
 		rule.shape = shape_of(machine, &rule);
+	else if (!w->pc_is_exact &&
+		is_hand_made_root(&instance->module->unwind, pc - instance->bias, machine))
+		rule.shape = SHAPE_OUTERMOST;
 	else
 		rule.shape = SHAPE_FRAME_POINTER;
 	cache_store(pc, w->map->epoch, rule);
