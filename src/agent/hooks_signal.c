@@ -65,13 +65,16 @@ static void die_by(int number)
 void signals_forward(int number, siginfo_t *info, void *context)
 {
 	const int saved_errno = errno;
+	const struct sigaction action = host_action;
 
-	if (host_action.sa_flags & SA_SIGINFO)
-		host_action.sa_sigaction(number, info, context);
-	else if (host_action.sa_handler == SIG_DFL)
+	if (action.sa_flags & (int)SA_RESETHAND)
+		host_action = (struct sigaction){ .sa_handler = SIG_DFL };
+	if (action.sa_flags & SA_SIGINFO)
+		action.sa_sigaction(number, info, context);
+	else if (action.sa_handler == SIG_DFL)
 		die_by(number);
-	else if (host_action.sa_handler != SIG_IGN)
-		host_action.sa_handler(number);
+	else if (action.sa_handler != SIG_IGN)
+		action.sa_handler(number);
 	errno = saved_errno;
 }
 
@@ -91,15 +94,35 @@ EXPORT int sigaction(int number, const struct sigaction *action, struct sigactio
 	return 0;
 }
 
-EXPORT sighandler_t signal(int number, sighandler_t handler)
+static sighandler_t set_handler(int number, sighandler_t handler, int flags,
+	sighandler_t (*real_function)(int, sighandler_t))
 {
 	sighandler_t before = host_action.sa_handler;
 
-	real_start();
 	if (number == 0 || number != number_taken)
-		return real.signal(number, handler);
-	host_action = (struct sigaction){ .sa_handler = handler, .sa_flags = SA_RESTART };
+		return real_function(number, handler);
+	host_action = (struct sigaction){ .sa_handler = handler, .sa_flags = flags };
 	return before;
+}
+
+EXPORT sighandler_t signal(int number, sighandler_t handler)
+{
+	real_start();
+	return set_handler(number, handler, SA_RESTART, real.signal);
+}
+
+/* What signal() is under -ansi and -D_XOPEN_SOURCE: the handler serves once. */
+EXPORT sighandler_t __sysv_signal(int number, sighandler_t handler)
+{
+	real_start();
+	return set_handler(
+		number, handler, (int)(SA_RESETHAND | SA_NODEFER), real.__sysv_signal);
+}
+
+EXPORT sighandler_t sigset(int number, sighandler_t handler)
+{
+	real_start();
+	return set_handler(number, handler, 0, real.sigset);
 }
 
 /* --- hooks: masks --- */

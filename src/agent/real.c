@@ -24,7 +24,7 @@ COLD void real_start(void)
 		size_t offset;
 	} rows[] = {
 		ROW(dlclose), ROW(pthread_create), ROW(thrd_create), ROW(pthread_setname_np),
-		ROW(prctl), ROW(sigaction), ROW(signal), ROW(sigprocmask), ROW(pthread_sigmask),
+		ROW(prctl), ROW(sigaction), ROW(signal), ROW(__sysv_signal), ROW(sigset), ROW(sigprocmask), ROW(pthread_sigmask),
 		ROW(sigwait), ROW(sigwaitinfo), ROW(sigtimedwait), ROW(signalfd), ROW(_exit),
 	};
 #undef ROW

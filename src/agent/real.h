@@ -24,6 +24,8 @@ struct real {
 	int (*prctl)(int option, ...);
 	int (*sigaction)(int number, const struct sigaction *action, struct sigaction *old);
 	void (*(*signal)(int number, void (*handler)(int)))(int);
+	void (*(*__sysv_signal)(int number, void (*handler)(int)))(int);
+	void (*(*sigset)(int number, void (*handler)(int)))(int);
 	int (*sigprocmask)(int how, const sigset_t *set, sigset_t *old);
 	int (*pthread_sigmask)(int how, const sigset_t *set, sigset_t *old);
 	int (*sigwait)(const sigset_t *set, int *number);

@@ -37,7 +37,6 @@ static void add_to_summary(
 	s->lost += h->counters[SPOOL_LOST_BUSY] + h->counters[SPOOL_LOST_MEMORY];
 	s->truncated += h->counters[SPOOL_COUNT_TRUNCATED];
 	s->cpu_ns += h->counters[SPOOL_COUNT_TICKS] * h->period_ns;
-	s->plugins += count_plugins(spool);
 	if ((uint64_t)p->duration_ns > s->wall_ns)
 		s->wall_ns = (uint64_t)p->duration_ns;
 }
@@ -58,6 +57,7 @@ int finish_spool(
 		if (!summary->file) {
 			summary->file = xstrdup(path);
 			summary->raw = raw;
+			summary->plugins = count_plugins(spool);
 			report_make(p, &summary->report);
 		}
 	}
@@ -113,6 +113,10 @@ static void print_plugins(const struct summary *s)
 
 		if (length > 0 && used + (size_t)length < sizeof(shares))
 			used += (size_t)length;
+	}
+	if (s->plugins == 0) {
+		message("no plugins were loaded");
+		return;
 	}
 	message("%u plugin%s%s%s", s->plugins, s->plugins == 1 ? "" : "s", shares,
 		s->report.plugins.count > PLUGINS_NAMED_MAX ? ", ..." : "");

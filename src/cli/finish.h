@@ -12,9 +12,10 @@
 struct summary {
 	uint32_t processes;
 	uint64_t lost, ticks, cpu_ns, wall_ns, truncated;
+	/* Of the first one written, the busiest process's: */
+	char *file;
 	uint32_t plugins;
-	char *file; /* the first one written: the busiest process's */
-	struct report report; /* of that one */
+	struct report report;
 	bool raw;
 };
 
