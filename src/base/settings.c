@@ -17,7 +17,7 @@ const struct setting settings_table[] = {
 	{ "raw", SETTING_FLAG, FIELD(raw), 0, 1, NULL,
 		"write addresses without names, for plugprof symbolize" },
 	{ "verbose", SETTING_FLAG, FIELD(verbose), 0, 1, NULL,
-		"at exit, say on stderr what was written" },
+		"say on stderr what was written, and how well each library is named" },
 	{ "freq", SETTING_NUMBER, FIELD(freq_hz), 1, SETTINGS_FREQ_MAX, "HZ",
 		"samples per second of CPU time (default 99)" },
 	{ "duration", SETTING_DURATION, FIELD(duration_ns), 1000000, 365 * 86400 * SECOND_NS,

@@ -154,6 +154,15 @@ static bool write_profiles(
 	return ok;
 }
 
+static void say_what_was_written(const struct record_options *o, const struct summary *summary)
+{
+	if (o->quiet || !summary->file)
+		return;
+	if (o->settings.verbose)
+		summary_print_libraries(summary);
+	summary_print(summary);
+}
+
 static void say_nothing_came(const char *program)
 {
 	message("%s left no samples: a static or setuid program, or one that cannot be preloaded",
@@ -184,8 +193,7 @@ static int run(const struct record_options *o, const char *program, char **argv)
 		if (!launch.ended) {
 			session.running_too = written_early = true;
 			ok = write_profiles(o, &session, &summary);
-			if (ok && !o->quiet && summary.file)
-				summary_print(&summary);
+			say_what_was_written(o, &summary);
 			summary_free(&summary);
 			summary = (struct summary){ .processes = 0 };
 			session.running_too = false;
@@ -197,8 +205,8 @@ static int run(const struct record_options *o, const char *program, char **argv)
 		say_nothing_came(program);
 		ok = false;
 	}
-	if (summary.file && ok && !o->quiet && !written_early)
-		summary_print(&summary);
+	if (ok && !written_early)
+		say_what_was_written(o, &summary);
 	summary_free(&summary);
 	return ok ? launch_exit_status(&launch) : EXIT_OWN_ERROR;
 }

@@ -122,6 +122,17 @@ static void print_plugins(const struct summary *s)
 		s->report.plugins.count > PLUGINS_NAMED_MAX ? ", ..." : "");
 }
 
+void summary_print_libraries(const struct summary *s)
+{
+	for (size_t i = 0; i < s->report.modules.count && !s->raw; i++) {
+		const struct module_report *m = &s->report.modules.items[i];
+
+		message("%5.1f%% of %lld frames named in %s%s%s",
+			per_cent(m->resolved, m->frames), (long long)m->frames, m->path,
+			m->reason[0] ? ": " : "", m->reason);
+	}
+}
+
 void summary_print(const struct summary *s)
 {
 	char processes[64] = "";

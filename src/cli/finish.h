@@ -26,6 +26,8 @@ int finish_spool(const struct spool_reader *spool, const char *path, bool raw,
 
 /* At most six lines on stderr, the last the next command to type. */
 void summary_print(const struct summary *summary);
+/* One line for each library: how many of its frames have a name, and why. */
+void summary_print_libraries(const struct summary *summary);
 void summary_free(struct summary *summary);
 
 /* The options the process was started with ask for a profile without names. */
