@@ -1,0 +1,163 @@
+#!/bin/bash
+# In stock go tool pprof, the C and C++ samples have the functions, lines, inlined frames, roots and
+# shares that samples/README.md states.
+. "${srcdir:-.}/tests/e2e/lib.sh"
+need_samples
+need_go
+
+worker='clone3? > start_thread > host_worker > host_work > host_pass'
+main='_start > .* > main > host_run > host_work > host_pass'
+
+# function_is_at NAME FUNCTION FILE LOW HIGH: some location of it is there, between these lines.
+function_is_at() {
+	awk -v function_name="$2" -v file="/$3:" -v low="$4" -v high="$5" '
+		index($0, file) {
+			line = $0
+			sub(/^ *[0-9]+: 0x[0-9a-f]+ M=[0-9]+ /, "", line)
+			sub(/^ +/, "", line)
+			if (index(line, function_name " ") != 1)
+				next
+			number = substr(line, index(line, file) + length(file)) + 0
+			if (number >= low && number <= high)
+				found = 1
+			else
+				print "line " number " of " function_name
+		}
+		END { exit !found }' "$work/out" || fail "$1: no $2 at $3:$4-$5"
+}
+
+# lines_of FILE FUNCTION: first and last line of its definition; for that, its name is followed by (
+# on a line that does not end in ; and its end is a } in the first column.
+lines_of() {
+	awk -v start="(^|[^a-z_])$2\\\\(" '
+		!first && $0 ~ start && !/;$/ { first = FNR }
+		first && /^}/ { print first, FNR; exit }' "$samples_source/$1"
+}
+samples_source=$source_folder/samples
+
+check_lines() {
+	file=$2
+	function=$3
+	read -r low high <<<"$(lines_of "$file" "${4:-$function}")"
+	[ -n "$high" ] || {
+		fail "$file: no $function in the source"
+		return
+	}
+	function_is_at "$1" "$function" "$file" "$low" "$high"
+}
+
+plugin_is() {
+	has "^ +plugin: +$1\$"
+}
+
+# --- C: static, hidden and inlined functions ---
+
+record_well codec -F 1000 -- "$samples/host" -n 2 -t 2 "$samples/plugin_codec.so"
+stacks codec
+plugin_is plugin_codec.so
+plugin_is '\(host\)'
+has '^ +thread: +worker-0$'
+has '^ +thread: +worker-1$'
+every_stack_is_whole codec "$any_root"
+share_is codec "^$worker > plugin_run > codec_encode > codec_huffman( > codec_bit)?\$" 0.5
+share_is codec '> codec_huffman > codec_bit$' 0.16667
+share_is codec "^$worker > plugin_run > codec_encode > codec_dct\$" 0.16667
+share_is codec "^$worker > plugin_run > codec_encode > codec_quantize\$" 0.16667
+share_is codec "^$worker > host_mix\$" 0.16667
+pprof codec -top
+has 'codec_bit \(inline\)$'
+has '^File: host$'
+has '^Type: cpu$'
+pprof codec -raw
+check_lines codec plugin_codec.c codec_bit
+check_lines codec plugin_codec.c codec_huffman
+check_lines codec plugin_codec.c codec_dct
+check_lines codec plugin_codec.c codec_encode
+check_lines codec plugin_codec.c plugin_run
+check_lines codec plugin_codec_hidden.c codec_quantize
+check_lines codec host.c host_mix
+check_lines codec host.c host_pass
+check_lines codec host.c host_worker
+
+# --- C without frame pointers, in the main thread ---
+
+record_well nofp -F 1000 -- "$samples/host" -n 0 -t 4 "$samples/plugin_nofp.so"
+stacks nofp
+every_stack_is_whole nofp "$any_root"
+chain="^$main > plugin_run"
+for number in 01 02 03 04 05 06 07 08 09 10 11 12; do
+	chain="$chain > nofp_$number"
+	share_is nofp "$chain\$" 0.07692
+done
+pprof nofp -raw
+check_lines nofp plugin_nofp.c nofp_12
+check_lines nofp host.c host_run
+check_lines nofp host.c main
+
+# --- all six plugins in two threads: C++, virtual functions, exceptions, a library behind RUNPATH ---
+
+mapfile -t six < <(plugins codec nofp chain shapes thrower heap)
+record_well all -F 1000 -- "$samples/host" -n 2 -t 4 "${six[@]}"
+stacks all
+every_stack_is_whole all "$any_root"
+run="^$worker > plugin_run"
+survey="$run > acme::shapes::survey"
+attempt="$run > thrower::attempt > thrower::outer > thrower::middle"
+# Heap's first run in the process is above its share, so shares are of 36 units plus that.
+share_is all "^$worker > host_mix\$" 0.16216
+share_is all "$run > chain_link\$" 0.02703
+share_is all "$run > chain_dep_run > chain_dep_grind\$" 0.05405
+share_is all "$survey > acme::shapes::circle::area\$" 0.05405
+share_is all "$survey > acme::shapes::polygon<6u>::area\$" 0.02703
+share_is all "$survey > acme::shapes::apply<.*> > acme::shapes::survey.*::operator\\(\\)\$" 0.02703
+share_is all "$survey > acme::shapes::\\(anonymous namespace\\)::perimeter\$" 0.02703
+share_is all "$survey > acme::shapes::parse > acme::shapes::parse_point > acme::shapes::parse_number\$" \
+	0.02703
+share_is all "$attempt > thrower::inner\$" 0.02703
+share_is all "$attempt > thrower::cleanup::~cleanup\$" 0.05405
+share_is all "$run > .*heap_churn( |\$)" 0.02703
+for plugin in codec nofp chain shapes thrower heap; do
+	plugin_is "plugin_$plugin.so"
+done
+plugin_is libchain_dep.so
+pprof all -raw
+has ' /.*/deps/libchain_dep.so [0-9a-f]{40} \[FN\]\[FL\]\[LN\]\[IN\]$'
+check_lines all chain_dep.c chain_dep_grind
+check_lines all plugin_shapes.cc acme::shapes::parse_number parse_number
+check_lines all plugin_thrower.cc thrower::inner inner
+
+# --- many short threads: a unit each, about a tenth of a millisecond times the rounds ---
+
+record_well thrower -F 1000 -- "$samples/host" -n 1 -t 1 "$samples/plugin_thrower.so"
+stacks thrower
+every_stack_is_whole thrower "$any_root"
+# -t is the worker's CPU time, 4 units and that of starting threads; the threads come on top.
+share_is thrower '^clone3? > start_thread > (.* > )?thrower::background$' 0.2
+has '^ +thread: +worker-0$'
+
+# --- C++ host that throws through the plugin and back ---
+
+record_well cxxhost -F 1000 -- "$samples/cxxhost" -t 3 "$samples/boundary.so"
+stacks cxxhost
+every_stack_is_whole cxxhost "$any_root"
+attempt='^_start > .* > main > cxxhost::work > cxxhost::pass > cxxhost::attempt'
+share_is cxxhost "$attempt > boundary_run > boundary::dig\$" 0.57143
+share_is cxxhost "$attempt > boundary_run > boundary::call_back > cxxhost::callback\$" 0.14286
+share_is cxxhost "$attempt > cxxhost::recover\$" 0.28571
+
+# --- two threads in libc's own code ---
+
+record_well sorter -F 1000 -- "$samples/sorter" -t 1.5
+stacks sorter
+every_stack_is_whole sorter "$any_root"
+pass='^clone3? > start_thread > sorter_worker > sorter_work > sorter_pass'
+share_is sorter "$pass( |\$)" 1
+# libc's part depends on the processor: over five per cent each.
+for part in 'sorter_sort > .* > sorter_compare > sorter_key$' 'sorter_copy > [^>]*(memcpy|memmove)[^>]*$' \
+	'sorter_measure > [^>]*strlen[^>]*$'; do
+	share=$(share_of "$pass > $part")
+	echo "sorter: $part $share"
+	awk -v share="$share" 'BEGIN { exit !(share > 0.05) }' || fail "sorter: $part has $share"
+done
+
+finish
