@@ -35,7 +35,7 @@ union rule {
 		uint64_t saves_rbp : 1;
 		uint64_t is_go : 1;
 		uint64_t is_agent : 1;
-		uint64_t unused : 1;
+		uint64_t is_entered : 1; /* no call: a return address here is a start, not one behind */
 		int64_t cfa_offset : 20; /* bytes */
 		int64_t rbp_offset : 16; /* words */
 		uint64_t instance : 20;
@@ -189,13 +189,16 @@ static NOINLINE union rule find_rule(struct walk *w, uint64_t pc)
 	rule.instance = index;
 	rule.is_go = !!(instance->module->flags & SPOOL_MODULE_GO);
 	rule.is_agent = !!(instance->module->flags & SPOOL_MODULE_AGENT);
-	if (cfi_find_row(&instance->module->unwind, pc - instance->bias, machine))
+	if (cfi_find_row(&instance->module->unwind, pc - instance->bias, machine)) {
 		rule.shape = shape_of(machine, &rule);
-	else if (!w->pc_is_exact &&
-		is_hand_made_root(&instance->module->unwind, pc - instance->bias, machine))
+		rule.is_entered = machine->is_signal_frame;
+	} else if (!w->pc_is_exact &&
+		is_hand_made_root(&instance->module->unwind, pc - instance->bias, machine)) {
 		rule.shape = SHAPE_OUTERMOST;
-	else
+		rule.is_entered = 1;
+	} else {
 		rule.shape = SHAPE_FRAME_POINTER;
+	}
 	cache_store(pc, w->map->epoch, rule);
 	return rule;
 }
@@ -361,8 +364,9 @@ static inline bool walk_frame(struct walk *w, bool *again)
 	if (LIKELY(!rule.is_agent)) {
 		const struct module_instance *instance =
 			module_instance_at((uint32_t)rule.instance);
+		const uint64_t shown = rule.is_entered ? w->pc : pc;
 
-		if (!push_frame(w, spool_frame_of(instance->module->id, pc - instance->bias)))
+		if (!push_frame(w, spool_frame_of(instance->module->id, shown - instance->bias)))
 			return false;
 	}
 	if (LIKELY((rule.shape == SHAPE_RSP || rule.shape == SHAPE_RBP) && !w->in_full))

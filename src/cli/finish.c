@@ -94,7 +94,7 @@ static void print_resolved(const struct summary *s)
 	else if (!worst)
 		message("100%% of frames resolved");
 	else
-		message("%.1f%% of frames resolved; worst %s (%.0f%%%s%s)",
+		message("%.1f%% of frames resolved; worst %s (%.0f%% named%s%s)",
 			per_cent(s->report.resolved, s->report.frames), path_base_name(worst->path),
 			per_cent(worst->resolved, worst->frames), worst->reason[0] ? ": " : "",
 			worst->reason);
