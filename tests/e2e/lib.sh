@@ -125,7 +125,7 @@ pprof() {
 has() {
 	grep -Eq -- "$1" "$work/out" || {
 		fail "no line matches: $1"
-		head -n 100 "$work/out"
+		head -n 25 "$work/out"
 	}
 }
 
