@@ -26,21 +26,26 @@ struct stack_memory {
 	uint32_t pages_next;
 };
 
-/* Linux: rt_sigprocmask reads the new mask before it looks at HOW, so with a HOW that does not exist
- * it says EFAULT for memory that cannot be read and EINVAL for memory that can, and changes
+/* Linux: rt_sigprocmask reads the new mask before it looks at HOW, so with a HOW that does not
+ * exist it says EFAULT for memory that cannot be read and EINVAL for memory that can, and changes
  * nothing. */
 static inline bool stack_memory_page_is_readable(uint64_t address)
 {
-	return raw_syscall4(SYS_rt_sigprocmask, ~0, (long)(address & ~(uint64_t)4095), 0, 8) != -14;
+	const uint64_t page = address & ~(uint64_t)4095;
+
+	/* Null stands for "no new mask". */
+	return page && raw_syscall4(SYS_rt_sigprocmask, ~0, (long)page, 0, 8) != -14;
 }
 
 static NOINLINE bool stack_memory_ask(struct stack_memory *m, uint64_t address)
 {
 	uint64_t page = address >> 12;
 
+	if (page == 0 || page >= (uint64_t)1 << 35) /* 0 is what PAGES_ASKED holds at first */
+		return false;
 	if (page == m->pages_asked[0] || page == m->pages_asked[1])
 		return true;
-	if (page == 0 || page >= (uint64_t)1 << 35 || !stack_memory_page_is_readable(address))
+	if (!stack_memory_page_is_readable(address))
 		return false;
 	m->pages_asked[m->pages_next++ & 1] = page;
 	return true;

@@ -27,12 +27,11 @@
 #include <unwind.h>
 
 #include "agent/modules.h"
-#include "agent/real.h"
 #include "agent/threads.h"
 #include "agent/unwind.h"
+#include "agent_here.h"
 #include "base/compiler.h"
 #include "base/hash.h"
-#include "base/syscalls.h"
 #include "live_shapes.h"
 
 #define DEPTH SPOOL_FRAMES_PER_STACK_MAX
@@ -83,33 +82,39 @@ static uint64_t totals[VERDICTS], frame_total;
 static struct kept kept[KEPT_MAX];
 static size_t kept_count;
 
-static struct spool_writer spool;
 static timer_t timer;
 static bool timer_runs;
 static int burst; /* instructions left of one */
 
 /* --- the three stacks of one sample --- */
 
-/* As in the agent's stacks: the module and the place in it. */
-static spool_frame frame_of(uint64_t pc)
+/* Nothing called from before IP: it is the start of a signal's trampoline or of a coroutine's
+ * root.  The agent shows these as they are. */
+static bool is_entered(uint64_t ip)
 {
+	static struct cfi_machine machine;
 	struct module_map *map = modules_enter();
-	const struct module_span *span = module_map_find(map, pc);
-	spool_frame frame = spool_frame_of(0, pc);
+	const struct module_span *span = module_map_find(map, ip);
+	bool is = false;
 
 	if (span) {
 		const struct module_instance *instance = module_instance_at(span->instance);
+		const struct cfi_table *table = &instance->module->unwind;
+		const uint64_t vaddr = ip - instance->bias;
 
-		frame = spool_frame_of(instance->module->id, pc - instance->bias);
+		is = cfi_find_row(table, vaddr - 1, &machine) ?
+			machine.is_signal_frame :
+			cfi_find_row(table, vaddr, &machine) && machine.start == vaddr;
 	}
 	modules_leave(map);
-	return frame;
+	return is;
 }
 
 static void add_frame(struct stack *stack, uint64_t ip, bool is_exact)
 {
 	if (stack->count < DEPTH)
-		stack->frames[stack->count++] = frame_of(is_exact ? ip : ip - 1);
+		stack->frames[stack->count++] =
+			agent_here_frame(is_exact || is_entered(ip) ? ip : ip - 1);
 }
 
 static void take_ours(const ucontext_t *context, struct stack *stack)
@@ -527,31 +532,6 @@ static void find_the_others(void)
 	*(void **)&gcc_get_ip = need(libgcc, "_Unwind_GetIPInfo");
 }
 
-/* As the agent's start() does, as far as unwinding goes.  The agent is linked into this program,
- * whose frames are to be seen all the same. */
-static void start_agent(void)
-{
-	const struct spool_identity identity = { .period_ns = 1000000 };
-	char name[] = "/tmp/live_stacks.XXXXXX";
-	char path[4096];
-	struct module_map *map;
-
-	real_start();
-	if (!mkdtemp(name) || spool_create(&spool, name, &identity, path, sizeof(path)) != 0) {
-		fprintf(stderr, "live_stacks: no spool in %s\n", name);
-		exit(2);
-	}
-	unlink(path);
-	rmdir(name);
-	modules_start(&spool);
-	map = modules_enter();
-	for (uint32_t i = 0; i < map->count; i++)
-		module_instance_at(map->spans[i].instance)->module->flags &=
-			~(uint32_t)SPOOL_MODULE_AGENT;
-	modules_leave(map);
-	thread_self.stack = threads_main_stack();
-}
-
 static void usage(void)
 {
 	fputs("usage: live_stacks [--samples N] [--list N] [FOLDER]\n", stderr);
@@ -576,7 +556,7 @@ int main(int argc, char **argv)
 	if (!folder)
 		usage();
 	find_the_others();
-	start_agent();
+	agent_here_start();
 	set_handler(SIGRTMIN + 3, on_tick);
 	set_handler(SIGTRAP, on_instruction);
 	run_first_calls();
