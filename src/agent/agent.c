@@ -219,11 +219,11 @@ void agent_stop(void)
 	state = STOPPED;
 	cpu_sampler_stop();
 	spool_end(&spool);
-	if (recorder_is_there())
-		return;
-	if (spool.header->counters[SPOOL_COUNT_SAMPLES] == 0)
+	/* The recorder wants to see its own child's, even when it is empty. */
+	if (spool.header->counters[SPOOL_COUNT_SAMPLES] == 0 &&
+		(uint32_t)getppid() != settings.recorder_pid)
 		unlink(spool_path);
-	else
+	else if (!recorder_is_there())
 		finisher_run(spool_path, settings.verbose);
 }
 

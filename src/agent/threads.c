@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "agent/threads.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -145,10 +146,12 @@ static void run_process_timer(void)
 static bool give_timer(uint32_t tid)
 {
 	int timer;
+	long r = create_timer(thread_clock(tid), tid, &thread_tick_cookie, &timer);
 
-	if (create_timer(thread_clock(tid), tid, &thread_tick_cookie, &timer) < 0) {
-		run_process_timer();
-		return false;
+	if (r < 0) {
+		if (r == -EAGAIN || r == -ENOMEM)
+			run_process_timer();
+		return false; /* else the thread has ended meanwhile */
 	}
 	drop_timer(tid); /* of an earlier thread with this number */
 	if (!add_slot(tid, timer)) {
@@ -253,7 +256,7 @@ static void forget_dead(void)
 		uint32_t at = __atomic_fetch_add(&forget_next, 1, __ATOMIC_RELAXED) % SLOTS;
 		uint32_t tid = slot_tid(__atomic_load_n(&slots[at], __ATOMIC_RELAXED));
 
-		if (tid && raw_syscall3(SYS_tgkill, pid, tid, 0) == -3) /* ESRCH */
+		if (tid && raw_syscall3(SYS_tgkill, pid, tid, 0) == -ESRCH)
 			drop_timer(tid);
 	}
 }

@@ -34,21 +34,17 @@ int spool_folder_list(const char *folder,
 		return errno == ENOENT ? 0 : -errno;
 	while ((entry = readdir(directory))) {
 		struct spool_reader *reader;
+		struct spool_header header;
 		char *path;
 
 		if (!has_suffix(entry->d_name))
 			continue;
 		path = xasprintf("%s/%s", folder, entry->d_name);
-		if (spool_reader_open(path, &reader) < 0) {
-			free(path);
-			continue;
-		}
-		if (wanted(spool_reader_header(reader), path, context)) {
+		if (spool_read_header(path, &header) == 0 && wanted(&header, path, context) &&
+			spool_reader_open(path, &reader) == 0)
 			*VEC_PUSH(found) = (struct found_spool){ path, reader };
-		} else {
-			spool_reader_free(reader);
+		else
 			free(path);
-		}
 	}
 	closedir(directory);
 	if (found->count)

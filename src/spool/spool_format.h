@@ -216,7 +216,11 @@ static inline uint64_t spool_frame_vaddr(spool_frame frame)
 	return frame & (((uint64_t)1 << SPOOL_FRAME_VADDR_BITS) - 1);
 }
 
-/* A slot of the stack table: open addressing, linear probing from KEY modulo the slot count. */
+/*
+ * A slot of the stack table: open addressing, linear probing from KEY modulo the slot count.  The
+ * section has one slot more, behind the table: its stack is the note SPOOL_NOTE_TABLE_FULL in
+ * frame 0, for samples that find no place of their own.
+ */
 struct spool_stack {
 	uint64_t key; /* hash of thread name and frames; 0: empty.  Claimed by compare-and-swap */
 	uint64_t frames; /* index of the leaf << 16 | count; 0: not there yet.  The release store

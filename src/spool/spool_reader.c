@@ -5,9 +5,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/vec.h"
 
 #define SPOOL_SIZE_MAX ((size_t)256 << 20)
@@ -120,11 +120,9 @@ static void read_journal(struct spool_reader *r)
 	}
 }
 
-static int check_header(const struct spool_reader *r)
+static int check_header(const struct spool_header *h, size_t size)
 {
-	const struct spool_header *h = r->header;
-
-	if (r->size < sizeof(*h) || memcmp(h->magic, SPOOL_MAGIC, sizeof(h->magic)) != 0)
+	if (size < sizeof(*h) || memcmp(h->magic, SPOOL_MAGIC, sizeof(h->magic)) != 0)
 		return -EBADMSG;
 	if (h->version != SPOOL_VERSION || h->header_size != sizeof(*h))
 		return -EPROTO;
@@ -144,7 +142,7 @@ static int open_copy(uint8_t *data, size_t size, struct spool_reader **ret)
 	r->data = data;
 	r->size = size;
 	r->header = (const struct spool_header *)data;
-	error = check_header(r);
+	error = check_header(r->header, size);
 	if (error) {
 		spool_reader_free(r);
 		return error;
@@ -167,18 +165,95 @@ int spool_reader_over(const void *data, size_t size, struct spool_reader **ret)
 	return open_copy(copy, size, ret);
 }
 
-int spool_reader_open(const char *path, struct spool_reader **ret)
+static int open_file(const char *path, size_t *size)
 {
-	int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	uint8_t *data;
-	size_t size;
-	int r;
+	int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+	struct stat st;
+	int r = 0;
 
 	if (descriptor < 0)
 		return -errno;
-	r = file_read_all(descriptor, SPOOL_SIZE_MAX, &data, &size);
+	if (fstat(descriptor, &st) < 0)
+		r = -errno;
+	else if (!S_ISREG(st.st_mode))
+		r = S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+	else if ((uint64_t)st.st_size > SPOOL_SIZE_MAX)
+		r = -EBADMSG;
+	if (r) {
+		close(descriptor);
+		return r;
+	}
+	*size = (size_t)st.st_size;
+	return descriptor;
+}
+
+static int read_range(int descriptor, uint8_t *to, size_t from, size_t end)
+{
+	while (from < end) {
+		ssize_t got = pread(descriptor, to + from, end - from, (off_t)from);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -errno : 0; /* shorter by now: the rest is zeros */
+		from += (size_t)got;
+	}
+	return 0;
+}
+
+/* A spool is mostly holes: they stay untouched zeros here too. */
+static int read_data(int descriptor, uint8_t *to, size_t size)
+{
+	off_t at = 0;
+	int r = 0;
+
+	while (r == 0 && (size_t)at < size) {
+		off_t start = lseek(descriptor, at, SEEK_DATA);
+		off_t end = start < 0 ? -1 : lseek(descriptor, start, SEEK_HOLE);
+
+		if (start < 0 && errno == ENXIO)
+			return 0; /* a hole to the end */
+		if (start < 0 || end <= start)
+			return read_range(descriptor, to, (size_t)at, size);
+		r = read_range(descriptor, to, (size_t)start,
+			(size_t)end < size ? (size_t)end : size);
+		at = end;
+	}
+	return r;
+}
+
+int spool_read_header(const char *path, struct spool_header *header)
+{
+	size_t size = 0;
+	int descriptor = open_file(path, &size);
+	int r;
+
+	if (descriptor < 0)
+		return descriptor;
+	memset(header, 0, sizeof(*header));
+	r = read_range(descriptor, (uint8_t *)header, 0,
+		size < sizeof(*header) ? size : sizeof(*header));
 	close(descriptor);
-	return r ? r : open_copy(data, size, ret);
+	return r ? r : check_header(header, size);
+}
+
+int spool_reader_open(const char *path, struct spool_reader **ret)
+{
+	size_t size = 0;
+	int descriptor = open_file(path, &size);
+	uint8_t *data;
+	int r;
+
+	if (descriptor < 0)
+		return descriptor;
+	data = xcalloc(size ? size : 1, 1);
+	r = read_data(descriptor, data, size);
+	close(descriptor);
+	if (r) {
+		free(data);
+		return r;
+	}
+	return open_copy(data, size, ret);
 }
 
 void spool_reader_free(struct spool_reader *r)

@@ -15,6 +15,10 @@
 
 struct spool_reader;
 
+/* Only the header of the spool at PATH, which is small however big the spool is.  Results as of
+ * spool_reader_open(). */
+int spool_read_header(const char *path, struct spool_header *header) MUST_CHECK;
+
 /* Copy the spool at PATH.  0: *RET is the caller's to spool_reader_free().
  * -EBADMSG: no spool; -EPROTO: of another version; -ENODATA: not begun yet; else -errno.
  * Untouched on failure. */

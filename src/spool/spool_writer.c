@@ -68,7 +68,7 @@ static size_t lay_out(struct spool_header *header)
 	end = add_section(header, SPOOL_SECTION_THREAD_NAMES, sizeof(struct spool_thread_name),
 		THREAD_NAME_COUNT * sizeof(struct spool_thread_name), end);
 	end = add_section(header, SPOOL_SECTION_CPU_STACKS, sizeof(struct spool_stack),
-		STACK_COUNT * sizeof(struct spool_stack), end);
+		(STACK_COUNT + 1) * sizeof(struct spool_stack), end);
 	end = add_section(header, SPOOL_SECTION_FRAMES, sizeof(spool_frame),
 		FRAME_COUNT * sizeof(spool_frame), end);
 	return (end + 4095) & ~(size_t)4095;
@@ -206,6 +206,7 @@ int spool_create(struct spool_writer *w, const char *folder, const struct spool_
 		.start_monotonic_ns = monotonic_ns(),
 		.start_tsc = __rdtsc(),
 		.period_ns = identity->period_ns,
+		.frames_used = 1, /* frame 0 is taken */
 	};
 	char name[40];
 	int folder_descriptor, descriptor;
@@ -234,13 +235,8 @@ int spool_create(struct spool_writer *w, const char *folder, const struct spool_
 	return 0;
 }
 
-/* Where samples go that find no place of their own. */
-static const spool_frame table_full[] = { (uint64_t)SPOOL_MODULE_NOTE << SPOOL_FRAME_VADDR_BITS |
-	(uint64_t)SPOOL_NOTE_TABLE_FULL << 32 };
-
 void spool_begin(struct spool_writer *w)
 {
-	spool_append_sample(w, table_full, 1, 0, 0); /* now, while there is room */
 	__atomic_store_n(&w->header->state, SPOOL_RECORDING, __ATOMIC_RELEASE);
 }
 
@@ -423,6 +419,20 @@ static enum find find_stack(struct spool_writer *w, uint64_t key, const spool_fr
 	return FULL;
 }
 
+/* The slot behind the table.  Every thread that comes here writes the same. */
+static enum find find_full_stack(struct spool_writer *w, struct spool_stack **ret)
+{
+	struct spool_stack *stack = &w->stacks[w->stack_count];
+
+	if (!touch(w, stack, sizeof(*stack)) || !touch(w, &w->frames[0], sizeof(w->frames[0])))
+		return NO_MEMORY;
+	__atomic_store_n(&w->frames[0], spool_frame_note(SPOOL_NOTE_TABLE_FULL, 0), __ATOMIC_RELAXED);
+	__atomic_store_n(&stack->key, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&stack->frames, 1, __ATOMIC_RELEASE);
+	*ret = stack;
+	return FOUND;
+}
+
 void spool_append_sample(struct spool_writer *w, const spool_frame *frames, size_t frame_count,
 	uint16_t thread_name, uint64_t periods)
 {
@@ -432,7 +442,7 @@ void spool_append_sample(struct spool_writer *w, const spool_frame *frames, size
 
 	if (found == FULL) {
 		spool_count(w, SPOOL_COUNT_TABLE_FULL, periods);
-		found = find_stack(w, stack_key(table_full, 1, 0), table_full, 1, 0, &stack);
+		found = find_full_stack(w, &stack);
 	}
 	if (found != FOUND) {
 		spool_count(w, SPOOL_LOST_MEMORY, periods);

@@ -13,8 +13,8 @@
 #include "base/compiler.h"
 #include "spool/spool_format.h"
 
-#define SPOOL_CHUNK_SIZE ((size_t)64 << 10) /* bytes allocated ahead at once */
-#define SPOOL_CHUNKS_MAX 128
+#define SPOOL_CHUNK_SIZE ((size_t)16 << 10) /* bytes allocated ahead at once */
+#define SPOOL_CHUNKS_MAX 512
 
 struct spool_writer {
 	struct spool_header *header; /* the mapping; NULL: there is no spool */
