@@ -71,7 +71,7 @@ static int open_spool(const char *path, struct found_spool *found)
 	int r = spool_reader_open(path, &found->reader);
 
 	if (r == -EBADMSG)
-		message("%s is no spool", path);
+		message("%s is no spool, or one that was cut short", path);
 	else if (r == -EPROTO)
 		message("%s was written by another version of plugprof", path);
 	else if (r == -ENODATA)

@@ -130,6 +130,10 @@ static int check_header(const struct spool_header *h, size_t size)
 		return -ENODATA;
 	if (h->period_ns == 0 || h->period_ns > INT64_MAX)
 		return -EBADMSG;
+	/* Spools have their full size before their first record: a copy that was cut short has
+	 * lost samples, nobody knows how many. */
+	if (h->file_size > size)
+		return -EBADMSG;
 	return 0;
 }
 
