@@ -25,7 +25,7 @@ struct loaded_object {
 	const Elf64_Phdr *headers;
 	size_t header_count;
 	uint64_t map_start, map_end; /* pc */
-	const void *link_map;
+	const void *link_map, *unwind_header; /* as _dl_find_object knows it; may be NULL */
 	uint32_t flags; /* enum spool_module_flags known beforehand */
 };
 

@@ -19,9 +19,10 @@
 
 #define MODULES_MAX 16384
 #define INSTANCES_MAX 16384 /* fits the unwinder's 16 bits */
-#define MAP_BUFFERS 4
+#define MAP_BUFFERS 8
 #define COPY_IN_HANDLER_MAX ((size_t)256 << 10) /* bytes */
-#define LOCK_TRIES 1000
+#define LOCK_TRIES 1000 /* in a handler: some microseconds */
+#define LOCK_YIELDS 10000 /* elsewhere */
 #define HANDLES_KNOWN 256
 
 static struct module modules[MODULES_MAX];
@@ -29,6 +30,7 @@ static struct module_instance instances[INSTANCES_MAX];
 static struct module_map buffers[MAP_BUFFERS];
 static struct module_map *current = &buffers[0];
 static uint32_t module_count, instance_count;
+static uint64_t epoch;
 static struct spool_writer *spool;
 static bool copies_pending;
 static const void *handles_known[HANDLES_KNOWN]; /* by address: dlsym's fast way out */
@@ -59,8 +61,11 @@ static bool lock_blocking_signals(uint64_t *old_mask)
 	const uint64_t all = ~(uint64_t)0;
 
 	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)old_mask, sizeof(all));
-	if (try_lock())
-		return true;
+	for (int i = 0; i < LOCK_YIELDS; i++) {
+		if (try_lock())
+			return true;
+		raw_syscall1(SYS_sched_yield, 0);
+	}
 	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)old_mask, 0, sizeof(all));
 	return false;
 }
@@ -106,6 +111,11 @@ const struct module_span *module_map_find(const struct module_map *map, uint64_t
 	return low < map->count && map->spans[low].start <= pc ? &map->spans[low] : NULL;
 }
 
+uint64_t modules_epoch(void)
+{
+	return __atomic_load_n(&epoch, __ATOMIC_ACQUIRE);
+}
+
 struct module_instance *module_instance_at(uint32_t index)
 {
 	return &instances[index];
@@ -130,6 +140,7 @@ static void mark_unloaded(struct module_instance *instance)
 	struct module *m = instance->module;
 
 	instance->is_live = false;
+	__atomic_fetch_add(&epoch, 1, __ATOMIC_RELEASE);
 	if (m->has_record && spool->header) {
 		struct spool_module *record =
 			(struct spool_module *)(spool->journal + m->record_offset);
@@ -153,7 +164,6 @@ static void insert_span(struct module_map *map, const struct module_span *span)
 static bool publish(const struct module_span *new_spans, size_t new_count)
 {
 	struct module_map *map = free_buffer();
-	bool lost_some = false;
 
 	if (!map || current->count + new_count > MODULE_SPANS_MAX)
 		return false;
@@ -163,15 +173,11 @@ static bool publish(const struct module_span *new_spans, size_t new_count)
 				instances[current->spans[i].instance].is_live)
 				mark_unloaded(&instances[current->spans[i].instance]);
 	map->count = 0;
-	for (uint32_t i = 0; i < current->count; i++) {
+	for (uint32_t i = 0; i < current->count; i++)
 		if (instances[current->spans[i].instance].is_live)
 			map->spans[map->count++] = current->spans[i];
-		else
-			lost_some = true;
-	}
 	for (size_t n = 0; n < new_count; n++)
 		insert_span(map, &new_spans[n]);
-	map->epoch = current->epoch + lost_some;
 	__atomic_store_n(&current, map, __ATOMIC_SEQ_CST);
 	return true;
 }
@@ -320,6 +326,7 @@ static bool add_object(struct loaded_object *o, bool in_handler)
 	instance->map_start = o->map_start;
 	instance->map_end = o->map_end;
 	instance->link_map = o->link_map;
+	instance->unwind_header = o->unwind_header;
 	instance->is_removable = o->flags & SPOOL_MODULE_DLOPENED;
 	for (size_t i = 0; i < segment_count; i++)
 		spans[i] = (struct module_span){
@@ -391,40 +398,43 @@ void modules_restart_in_child(struct spool_writer *to)
 		buffers[i].readers = 0;
 }
 
-/* Under the lock.  The object that _dl_find_object found, which cannot go away while this
- * thread runs in it or holds a handle to it. */
-static bool add_found(const struct dl_find_object *found, bool in_handler)
+/* The object that _dl_find_object found, which cannot go away while this thread runs in it or
+ * holds a handle to it.  False: it has no header in memory. */
+static bool describe_found(const struct dl_find_object *found, struct loaded_object *o)
 {
 	const Elf64_Ehdr *elf = found->dlfo_map_start;
 	const struct link_map *map = found->dlfo_link_map;
-	struct loaded_object o = {
+
+	*o = (struct loaded_object){
 		.name = map->l_name ? map->l_name : "",
 		.bias = map->l_addr,
 		.map_start = (uint64_t)found->dlfo_map_start,
 		.map_end = (uint64_t)found->dlfo_map_end,
 		.link_map = map,
+		.unwind_header = found->dlfo_eh_frame,
 		.flags = SPOOL_MODULE_DLOPENED,
 	};
-
-	if (o.map_end - o.map_start < sizeof(*elf) || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 ||
+	if (o->map_end - o->map_start < sizeof(*elf) || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 ||
 		elf->e_phentsize != sizeof(Elf64_Phdr) ||
-		elf->e_phoff > o.map_end - o.map_start ||
-		elf->e_phnum * sizeof(Elf64_Phdr) > o.map_end - o.map_start - elf->e_phoff)
+		elf->e_phoff > o->map_end - o->map_start ||
+		elf->e_phnum * sizeof(Elf64_Phdr) > o->map_end - o->map_start - elf->e_phoff)
 		return false;
-	o.headers = (const Elf64_Phdr *)((const char *)elf + elf->e_phoff);
-	o.header_count = elf->e_phnum;
-	return add_object(&o, in_handler);
+	o->headers = (const Elf64_Phdr *)((const char *)elf + elf->e_phoff);
+	o->header_count = elf->e_phnum;
+	return true;
 }
 
 bool modules_learn_pc(uint64_t pc)
 {
 	struct dl_find_object found;
+	struct loaded_object o;
 	bool learned;
 
-	if (!real.find_object || real.find_object((void *)pc, &found) != 0 || !try_lock())
+	if (!real.find_object || real.find_object((void *)pc, &found) != 0 ||
+		!describe_found(&found, &o) || !try_lock())
 		return false;
 	/* Another thread may have been here first. */
-	learned = module_map_find(current, pc) || add_found(&found, true);
+	learned = module_map_find(current, pc) || add_object(&o, true);
 	unlock();
 	return learned;
 }
@@ -434,11 +444,17 @@ static const void **known_slot(const void *handle)
 	return &handles_known[hash_mix((uint64_t)handle) % HANDLES_KNOWN];
 }
 
-static bool is_registered(const struct dl_find_object *found)
+/* A library closed by another thread a moment ago may have lain at the same place, with its
+ * link_map at the same address: only the build-ID tells. */
+static bool is_registered(const struct loaded_object *o)
 {
+	struct build_id id;
+	bool is_go;
+
+	object_find_build_id(o, &id, &is_go);
 	for (uint32_t i = 0; i < instance_count; i++)
-		if (instances[i].is_live && instances[i].map_start == (uint64_t)found->dlfo_map_start)
-			return true;
+		if (instances[i].is_live && instances[i].map_start == o->map_start)
+			return build_id_equal(&instances[i].module->build_id, &id);
 	return false;
 }
 
@@ -456,6 +472,7 @@ void modules_learn_handle(void *handle)
 {
 	const struct link_map *map = handle;
 	struct dl_find_object found;
+	struct loaded_object o;
 	uint64_t old_mask;
 
 	if (__atomic_load_n(known_slot(handle), __ATOMIC_RELAXED) == handle || !real.find_object ||
@@ -463,18 +480,26 @@ void modules_learn_handle(void *handle)
 		return;
 	/* A handle is its link_map (glibc); its dynamic section lies inside the object. */
 	if (real.find_object(map->l_ld, &found) != 0 || found.dlfo_link_map != map ||
-		!lock_blocking_signals(&old_mask))
+		!describe_found(&found, &o) || !lock_blocking_signals(&old_mask))
 		return;
 	copy_pending();
-	if (is_registered(&found) || add_found(&found, false))
+	if (is_registered(&o) || add_object(&o, false))
 		__atomic_store_n(known_slot(handle), handle, __ATOMIC_RELAXED);
 	unlock_restoring_signals(&old_mask);
+}
+
+static void forget_handles(void)
+{
+	for (size_t i = 0; i < HANDLES_KNOWN; i++)
+		__atomic_store_n(&handles_known[i], NULL, __ATOMIC_RELAXED);
 }
 
 void modules_before_dlclose(void)
 {
 	uint64_t old_mask;
 
+	/* Before the close: afterwards another thread may have a new library with the same handle. */
+	forget_handles();
 	if (!copies_pending || !lock_blocking_signals(&old_mask))
 		return;
 	copy_pending();
@@ -487,6 +512,7 @@ static bool is_gone(const struct module_instance *instance)
 
 	return real.find_object((void *)instance->map_start, &found) != 0 ||
 		found.dlfo_link_map != instance->link_map ||
+		found.dlfo_eh_frame != instance->unwind_header ||
 		(uint64_t)found.dlfo_map_start != instance->map_start ||
 		(uint64_t)found.dlfo_map_end != instance->map_end;
 }
@@ -503,11 +529,8 @@ void modules_after_dlclose(void)
 			mark_unloaded(&instances[i]);
 			some_gone = true;
 		}
-	/* A map that cannot be replaced now keeps spans of dead instances; the next one drops
-	 * them. */
+	/* When the map cannot be replaced now the next one drops the dead spans. */
 	if (some_gone)
 		publish(NULL, 0);
-	for (size_t i = 0; i < HANDLES_KNOWN; i++)
-		__atomic_store_n(&handles_known[i], NULL, __ATOMIC_RELAXED);
 	unlock_restoring_signals(&old_mask);
 }

@@ -4,7 +4,7 @@
  * A module is one build of one library and is never forgotten; an instance is one load of it at
  * one place.  Handlers see a map: a sorted, immutable array of executable ranges.  A writer
  * builds the next map in a buffer that no handler is in and publishes it with one store.
- * Every unload gives the map a new epoch: what was remembered about a pc before is void then.
+ * Every unload begins a new epoch: what was remembered about a pc before is void then.
  *
  * Unwind tables of libraries that dlclose() can take away are copied when the library is
  * registered, so a handler never reads memory that may vanish.  (A big table met first inside a
@@ -41,7 +41,7 @@ struct module_instance {
 	uint64_t bias; /* pc - vaddr */
 	struct module *module;
 	uint64_t map_start, map_end; /* pc range of the whole object */
-	const void *link_map;
+	const void *link_map, *unwind_header; /* what _dl_find_object says of it */
 	bool is_live, is_removable;
 };
 
@@ -55,7 +55,6 @@ struct module_span {
 struct module_map {
 	uint32_t readers; /* handlers inside */
 	uint32_t count;
-	uint64_t epoch;
 	struct module_span spans[MODULE_SPANS_MAX];
 };
 
@@ -71,7 +70,10 @@ void modules_restart_in_child(struct spool_writer *spool);
 struct module_map *modules_enter(void);
 void modules_leave(struct module_map *map);
 
-/* The span that holds PC; NULL: none.  Signal-safe. */
+/* Changes whenever a library was unloaded. */
+uint64_t modules_epoch(void);
+
+/* The span that holds PC; NULL: none.  Its instance may be dead meanwhile.  Signal-safe. */
 const struct module_span *module_map_find(const struct module_map *map, uint64_t pc);
 struct module_instance *module_instance_at(uint32_t index);
 

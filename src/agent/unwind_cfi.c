@@ -90,6 +90,7 @@ static void cache_store(uint64_t pc, uint64_t epoch, union rule rule)
 struct walk {
 	struct unwind_scratch *scratch;
 	struct module_map *map;
+	uint64_t epoch;
 	uint64_t pc, sp, rbp;
 	bool pc_is_exact; /* a leaf, or what a signal interrupted; else a return address */
 	bool in_full; /* registers is kept up too */
@@ -118,9 +119,16 @@ static bool push_frame(struct walk *w, spool_frame frame)
 	return true;
 }
 
+static const struct module_span *find_live_span(const struct module_map *map, uint64_t pc)
+{
+	const struct module_span *span = module_map_find(map, pc);
+
+	return span && module_instance_at(span->instance)->is_live ? span : NULL;
+}
+
 static const struct module_instance *find_instance(struct walk *w, uint64_t pc, uint32_t *index)
 {
-	const struct module_span *span = module_map_find(w->map, pc);
+	const struct module_span *span = find_live_span(w->map, pc);
 
 	if (!span && !w->learned) {
 		/* Once a walk: JIT code is asked about in vain each time. */
@@ -129,7 +137,8 @@ static const struct module_instance *find_instance(struct walk *w, uint64_t pc, 
 			w->learned = false;
 			modules_leave(w->map);
 			w->map = modules_enter();
-			span = module_map_find(w->map, pc);
+			w->epoch = modules_epoch();
+			span = find_live_span(w->map, pc);
 		}
 	}
 	if (!span)
@@ -199,7 +208,7 @@ static NOINLINE union rule find_rule(struct walk *w, uint64_t pc)
 	} else {
 		rule.shape = SHAPE_FRAME_POINTER;
 	}
-	cache_store(pc, w->map->epoch, rule);
+	cache_store(pc, w->epoch, rule);
 	return rule;
 }
 
@@ -241,23 +250,40 @@ static bool keep_three_registers(struct walk *w)
 	return true;
 }
 
-/* A leaf without unwind information that has made no frame (Go's, assembler's) has its return
- * address on top of the stack.  Only believed when the call before that address is a direct one
- * (e8 rel32) to shortly before where we are. */
-static bool step_frameless_leaf(struct walk *w, union rule rule)
+/* Is RA behind a call, and may that call have led to PC?  A direct one (e8 rel32) must lead to
+ * shortly before it; of an indirect one (ff /2, with up to 6 bytes of operand) that is not known. */
+static bool is_behind_call(struct walk *w, uint64_t ra, bool take_indirect)
 {
-	struct stack_memory *memory = &w->scratch->memory;
-	uint64_t ra, call, target;
+	uint64_t bytes, target;
 	uint32_t index;
 
-	if (!w->pc_is_exact || !stack_memory_read(memory, w->sp, &ra) ||
-		!find_instance(w, ra - 1, &index) || !stack_memory_read(memory, ra - 8, &call) ||
-		(call >> 24 & 0xff) != 0xe8)
+	if (!find_instance(w, ra - 1, &index) ||
+		!stack_memory_read(&w->scratch->memory, ra - 8, &bytes))
 		return false;
-	target = ra + (uint64_t)(int64_t)(int32_t)(call >> 32);
-	if (target > w->pc || w->pc - target > LEAF_SIZE_MAX)
-		return false;
-	return move_to(w, ra, w->sp + 8, w->rbp, false, rule) && keep_three_registers(w);
+	if ((bytes >> 24 & 0xff) == 0xe8) {
+		target = ra + (uint64_t)(int64_t)(int32_t)(bytes >> 32);
+		return target <= w->pc && w->pc - target <= LEAF_SIZE_MAX;
+	}
+	/* Register, memory with displacement of 8 and of 32 bits: Intel SDM, CALL and table 2-2. */
+	return take_indirect &&
+		((bytes >> 48 & 0xf8ff) == 0xd0ff || (bytes >> 48 & 0xf8ff) == 0x10ff ||
+			(bytes >> 40 & 0xf8ff) == 0x50ff || (bytes >> 16 & 0xf8ff) == 0x90ff ||
+			(bytes >> 16 & 0xffff) == 0x15ff);
+}
+
+/* A leaf without unwind information that has made no frame (Go's, assembler's) has its return
+ * address on top of the stack; one that has only aligned it (_init), a word higher. */
+static bool step_frameless_leaf(struct walk *w, union rule rule)
+{
+	for (uint64_t at = w->sp; w->pc_is_exact && at <= w->sp + 8; at += 8) {
+		uint64_t ra;
+
+		if (stack_memory_read(&w->scratch->memory, at, &ra) &&
+			is_behind_call(w, ra, !rule.is_go))
+			return move_to(w, ra, at + 8, w->rbp, false, rule) &&
+				keep_three_registers(w);
+	}
+	return false;
 }
 
 /* Code that keeps rbp as frame pointer: Go, JIT compilers, assembler.  Where it does not, rbp
@@ -354,7 +380,7 @@ static inline bool walk_frame(struct walk *w, bool *again)
 	const uint64_t pc = w->pc_is_exact ? w->pc : w->pc - 1;
 	union rule rule;
 
-	if (!cache_find(pc, w->map->epoch, &rule))
+	if (!cache_find(pc, w->epoch, &rule))
 		rule = find_rule(w, pc);
 	if (UNLIKELY(rule.shape == SHAPE_NONE)) {
 		if (!push_frame(w, spool_frame_of(0, pc)))
@@ -386,6 +412,7 @@ static bool walk(struct walk *w, const struct cfi_registers *start, bool in_full
 	*w = (struct walk){
 		.scratch = w->scratch,
 		.map = w->map,
+		.epoch = w->epoch,
 		.pc = start->value[CFI_RA],
 		.sp = start->value[CFI_RSP],
 		.rbp = start->value[CFI_RBP],
@@ -402,7 +429,8 @@ static bool walk(struct walk *w, const struct cfi_registers *start, bool in_full
 size_t unwind_capture(struct unwind_scratch *scratch, struct stack_range stack)
 {
 	const struct cfi_registers start = scratch->registers;
-	struct walk w = { .scratch = scratch, .map = modules_enter() };
+	struct walk w = {
+		.scratch = scratch, .map = modules_enter(), .epoch = modules_epoch() };
 
 	scratch->memory = (struct stack_memory){ .stack = stack };
 	if (UNLIKELY(walk(&w, &start, false))) {

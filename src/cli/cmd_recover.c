@@ -45,7 +45,8 @@ static bool recover_one(
 	r = finish_spool(
 		found->reader, path, options->raw || spool_wants_raw(found->reader), &summary);
 	if (r == 0) {
-		unlink(found->path);
+		if (!spool_reader_is_cut_short(found->reader))
+			unlink(found->path);
 		if (announce)
 			summary_print(&summary);
 		else if (!options->quiet)
@@ -71,13 +72,15 @@ static int open_spool(const char *path, struct found_spool *found)
 	int r = spool_reader_open(path, &found->reader);
 
 	if (r == -EBADMSG)
-		message("%s is no spool, or one that was cut short", path);
+		message("%s is no spool", path);
 	else if (r == -EPROTO)
 		message("%s was written by another version of plugprof", path);
 	else if (r == -ENODATA)
 		message("%s is not filled in yet", path);
 	else if (r)
 		message_errno(r, "cannot read %s", path);
+	else if (spool_reader_is_cut_short(found->reader))
+		message("%s was cut short: only what is whole in it is written", path);
 	found->path = (char *)path;
 	return r;
 }

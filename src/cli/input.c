@@ -39,6 +39,8 @@ static int from_spool(const char *path, const uint8_t *data, size_t size, struct
 		message("%s is a damaged spool", path);
 	if (r)
 		return r;
+	if (spool_reader_is_cut_short(spool))
+		message("%s was cut short: only what is whole in it is read", path);
 	*ret = pipeline_read_spool(spool);
 	spool_reader_free(spool);
 	return 0;

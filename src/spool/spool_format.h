@@ -224,7 +224,7 @@ static inline uint64_t spool_frame_vaddr(spool_frame frame)
 struct spool_stack {
 	uint64_t key; /* hash of thread name and frames; 0: empty.  Claimed by compare-and-swap */
 	uint64_t frames; /* index of the leaf << 16 | count; 0: not there yet.  The release store
-			  * that commits the stack */
+			  * that commits the stack.  SPOOL_FRAMES_REFUSED: there never will be */
 	uint64_t periods; /* one atomic addition commits a sample: CPU time = periods * period_ns */
 	uint16_t thread_name; /* index in the thread names */
 	uint16_t reserved[3];
@@ -232,5 +232,6 @@ struct spool_stack {
 static_assert(sizeof(struct spool_stack) == 32, "spool format changed");
 
 #define SPOOL_FRAMES_PER_STACK_MAX 512 /* notes included */
+#define SPOOL_FRAMES_REFUSED ((uint64_t)1 << 16) /* no count: nothing to read */
 
 #endif

@@ -130,10 +130,6 @@ static int check_header(const struct spool_header *h, size_t size)
 		return -ENODATA;
 	if (h->period_ns == 0 || h->period_ns > INT64_MAX)
 		return -EBADMSG;
-	/* Spools have their full size before their first record: a copy that was cut short has
-	 * lost samples, nobody knows how many. */
-	if (h->file_size > size)
-		return -EBADMSG;
 	return 0;
 }
 
@@ -277,6 +273,11 @@ void spool_reader_free(struct spool_reader *r)
 }
 
 /* --- reading --- */
+
+bool spool_reader_is_cut_short(const struct spool_reader *r)
+{
+	return r->header->file_size > r->size;
+}
 
 const struct spool_header *spool_reader_header(const struct spool_reader *r)
 {

@@ -29,6 +29,10 @@ void spool_reader_free(struct spool_reader *r);
 
 const struct spool_header *spool_reader_header(const struct spool_reader *r);
 
+/* A copy of a part of the file: a spool has its full size from the start.  What is whole in it can
+ * be read; how much is missing nobody knows. */
+bool spool_reader_is_cut_short(const struct spool_reader *r);
+
 /* The text of KIND, "" when there is none.  Lives as long as R. */
 const char *spool_reader_text(const struct spool_reader *r, enum spool_text_kind kind);
 

@@ -379,14 +379,16 @@ static bool store_frames(struct spool_writer *w, struct spool_stack *stack,
 	uint64_t first = __atomic_fetch_add(&w->header->frames_used, frame_count, __ATOMIC_RELAXED);
 
 	if (first + frame_count > w->frame_count ||
-		!touch(w, &w->frames[first], frame_count * sizeof(*frames)))
+		!touch(w, &w->frames[first], frame_count * sizeof(*frames))) {
+		__atomic_store_n(&stack->frames, SPOOL_FRAMES_REFUSED, __ATOMIC_SEQ_CST);
 		return false;
+	}
 	memcpy(&w->frames[first], frames, frame_count * sizeof(*frames));
 	__atomic_store_n(&stack->frames, first << 16 | frame_count, __ATOMIC_RELEASE);
 	return true;
 }
 
-enum find { FOUND, FULL, NO_MEMORY };
+enum find { FOUND, FULL, REFUSED, NO_MEMORY };
 
 /* The slot of the stack KEY stands for, made when new. */
 static enum find find_stack(struct spool_writer *w, uint64_t key, const spool_frame *frames,
@@ -405,15 +407,15 @@ static enum find find_stack(struct spool_writer *w, uint64_t key, const spool_fr
 			__atomic_fetch_add(&w->header->stacks_used, 1, __ATOMIC_RELAXED);
 			stack->thread_name = thread_name;
 			*ret = stack;
-			return store_frames(w, stack, frames, frame_count) ? FOUND : FULL;
+			return store_frames(w, stack, frames, frame_count) ? FOUND : REFUSED;
 		}
 		if (seen == key) {
 			*ret = stack;
-			/* Without frames: their place was full, or they are just being written. */
-			if (__atomic_load_n(&stack->frames, __ATOMIC_ACQUIRE) == 0 &&
-				w->header->frames_used >= w->frame_count)
-				return FULL;
-			return FOUND;
+			/* They may still be on their way. */
+			return __atomic_load_n(&stack->frames, __ATOMIC_ACQUIRE) ==
+					SPOOL_FRAMES_REFUSED ?
+				REFUSED :
+				FOUND;
 		}
 	}
 	return FULL;
@@ -433,20 +435,50 @@ static enum find find_full_stack(struct spool_writer *w, struct spool_stack **re
 	return FOUND;
 }
 
+static void append_to_full_stack(struct spool_writer *w, uint64_t periods)
+{
+	struct spool_stack *stack;
+
+	if (find_full_stack(w, &stack) != FOUND) {
+		spool_count(w, SPOOL_LOST_MEMORY, periods);
+		return;
+	}
+	spool_count(w, SPOOL_COUNT_TABLE_FULL, periods);
+	__atomic_fetch_add(&stack->periods, periods, __ATOMIC_RELAXED);
+}
+
+/* What was added to a stack while its frames were on their way and then found no room.  Whoever
+ * refuses and whoever adds both look, each after its own store, so that none is left. */
+static void move_refused(struct spool_writer *w, struct spool_stack *stack)
+{
+	uint64_t periods;
+
+	if (LIKELY(__atomic_load_n(&stack->frames, __ATOMIC_SEQ_CST) != SPOOL_FRAMES_REFUSED))
+		return;
+	periods = __atomic_exchange_n(&stack->periods, 0, __ATOMIC_SEQ_CST);
+	if (periods)
+		append_to_full_stack(w, periods);
+}
+
 void spool_append_sample(struct spool_writer *w, const spool_frame *frames, size_t frame_count,
 	uint16_t thread_name, uint64_t periods)
 {
 	struct spool_stack *stack;
-	enum find found = find_stack(w, stack_key(frames, frame_count, thread_name), frames,
-		frame_count, thread_name, &stack);
 
-	if (found == FULL) {
-		spool_count(w, SPOOL_COUNT_TABLE_FULL, periods);
-		found = find_full_stack(w, &stack);
-	}
-	if (found != FOUND) {
+	switch (find_stack(w, stack_key(frames, frame_count, thread_name), frames, frame_count,
+		thread_name, &stack)) {
+	case FOUND:
+		__atomic_fetch_add(&stack->periods, periods, __ATOMIC_SEQ_CST);
+		move_refused(w, stack);
+		break;
+	case REFUSED:
+		move_refused(w, stack);
+		append_to_full_stack(w, periods);
+		break;
+	case FULL:
+		append_to_full_stack(w, periods);
+		break;
+	case NO_MEMORY:
 		spool_count(w, SPOOL_LOST_MEMORY, periods);
-		return;
 	}
-	__atomic_fetch_add(&stack->periods, periods, __ATOMIC_RELAXED);
 }
