@@ -115,16 +115,25 @@ refused 1 /dev/full symbolize -o /dev/full "$work/good.pb.gz"
 
 # What to read.
 for command in symbolize inspect; do
-	for file in noise empty torn.pb.gz noise.pb.gz short.spool torn.spool other_version.spool folder; do
+	for file in noise empty torn.pb.gz noise.pb.gz short.spool other_version.spool folder; do
 		refused 1 "$work/$file" $command "$work/$file"
 	done
 	refused 1 /nonexistent/x.pb.gz $command /nonexistent/x.pb.gz
 done
-for file in noise empty good.pb.gz short.spool torn.spool other_version.spool folder; do
+for file in noise empty good.pb.gz short.spool other_version.spool folder; do
 	refused 1 "$work/$file" recover "$work/$file"
 done
 refused 1 /nonexistent/x.spool recover /nonexistent/x.spool
 refused 1 "$work/noise" recover --spool="$work/noise"
+
+# Of a copy that was cut short, what is whole is read; that is said, and the copy is kept.
+for command in symbolize inspect recover; do
+	wait_no_longer_than 60 "$tool" $command "$work/torn.spool" >"$work/out" 2>"$work/err" ||
+		fail "$command of a torn spool: status $?"
+	grep -q "^plugprof: $work/torn.spool was cut short" "$work/err" ||
+		fail "$command does not say that the spool is cut short: $(cat "$work/err")"
+	[ -e "$work/torn.spool" ] || fail "$command deletes what it could not read"
+done
 
 # A disk that is full at the end: the samples are kept, and it is said how to get them.
 "$tool" record --spool="$spool" -F 1000 -o /dev/full -- "$samples/host" -t 0.05 "$codec" >"$work/out" 2>"$work/err"

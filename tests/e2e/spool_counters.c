@@ -27,7 +27,7 @@ static uint64_t periods_kept(const struct spool_header *h)
 			continue;
 		stacks = (const struct spool_stack *)((const char *)h + s->offset);
 		for (size_t n = 0; n < s->size / sizeof(*stacks); n++)
-			if (stacks[n].frames)
+			if (stacks[n].frames & 0xffff)
 				sum += stacks[n].periods;
 	}
 	return sum;
