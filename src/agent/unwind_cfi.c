@@ -13,6 +13,7 @@
 #define _GNU_SOURCE
 #include "agent/unwind.h"
 
+#include "agent/code_ranges.h"
 #include "agent/modules.h"
 #include "base/compiler.h"
 #include "base/hash.h"
@@ -304,11 +305,9 @@ static bool step_frame_pointer(struct walk *w, union rule rule)
 	if (!stack_memory_read(memory, w->rbp, &rbp) ||
 		!stack_memory_read(memory, w->rbp + 8, &ra))
 		return end_with(w, SPOOL_NOTE_NO_UNWIND_INFO, rule);
-	/* Generated code may be called by generated code; anything else returns into a library. */
-	if (ra && rule.shape != SHAPE_NONE && !find_instance(w, ra - 1, &index))
-		return end_with(w, SPOOL_NOTE_NO_UNWIND_INFO, rule);
-	if (ra && rule.shape == SHAPE_NONE && !find_instance(w, ra - 1, &index) &&
-		(ra - w->pc) + ((uint64_t)1 << 30) > (uint64_t)1 << 31)
+	/* Into a library, or into generated code whose own caller is found the same way. */
+	if (ra && !find_instance(w, ra - 1, &index) &&
+		(!code_ranges_hold(ra - 1) || rbp <= w->rbp || (rbp & 7)))
 		return end_with(w, SPOOL_NOTE_NO_UNWIND_INFO, rule);
 	return move_to(w, ra, w->rbp + 16, rbp, rule.is_go, rule) && keep_three_registers(w);
 }

@@ -135,7 +135,7 @@ static void finish_mapping(struct naming *n, size_t index)
 	m->has_filenames = m->has_line_numbers = m->has_inline_frames = verdict == VERDICT_DWARF;
 	for (size_t i = 0; i < index; i++)
 		seen_before |= n->modules[i] == n->modules[index];
-	if (seen_before || is_anonymous(profile_string(p, m->filename)))
+	if (seen_before)
 		return;
 	text = xasprintf(REPORT_COMMENT "\t%s\t%s\t%s\t%s", symbol_verdict_word(verdict),
 		profile_string(p, m->build_id), profile_string(p, m->filename),
