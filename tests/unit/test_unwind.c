@@ -7,9 +7,9 @@
 #include "agent/modules.h"
 #include "agent/threads.h"
 #include "agent/unwind.h"
-#include "agent_here.h"
 #include "base/compiler.h"
 #include "base/hash.h"
+#include "unwind/agent_here.h"
 
 /* Code to be in, by name.  None of it ever runs.  A call's return address is at NAME_back. */
 __asm__(".text\n"
