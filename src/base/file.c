@@ -50,16 +50,18 @@ void file_unmap(struct file_bytes *bytes)
 	*bytes = (struct file_bytes){ .data = NULL };
 }
 
-static int write_all(int descriptor, const uint8_t *data, size_t size)
+int file_write(int descriptor, const void *data, size_t size)
 {
+	const uint8_t *at = data;
+
 	while (size > 0) {
-		ssize_t written = write(descriptor, data, size);
+		ssize_t written = write(descriptor, at, size);
 
 		if (written < 0 && errno == EINTR)
 			continue;
 		if (written <= 0)
 			return written < 0 ? -errno : -EIO;
-		data += written;
+		at += written;
 		size -= (size_t)written;
 	}
 	return 0;
@@ -72,7 +74,7 @@ static int write_straight(const char *path, const void *data, size_t size)
 
 	if (descriptor < 0)
 		return -errno;
-	r = write_all(descriptor, data, size);
+	r = file_write(descriptor, data, size);
 	if (close(descriptor) < 0 && r == 0)
 		r = -errno;
 	return r;
@@ -81,29 +83,34 @@ static int write_straight(const char *path, const void *data, size_t size)
 int file_replace(const char *path, const void *data, size_t size)
 {
 	struct stat st;
-	char *temporary;
+	char *target, *temporary;
 	int descriptor;
 	int r;
 
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		return S_ISDIR(st.st_mode) ? -EISDIR : write_straight(path, data, size);
-	temporary = xasprintf("%s.XXXXXX", path);
+	/* /dev/stdout may be a link to a regular file. */
+	target = realpath(path, NULL);
+	if (!target)
+		target = xstrdup(path);
+	temporary = xasprintf("%s.XXXXXX", target);
 	descriptor = mkostemp(temporary, O_CLOEXEC); /* O_EXCL, mode 0600 */
 	if (descriptor < 0) {
 		r = -errno;
 		goto out;
 	}
-	r = write_all(descriptor, data, size);
+	r = file_write(descriptor, data, size);
 	if (r == 0 && fsync(descriptor) < 0 && errno != EINVAL)
 		r = -errno;
 	if (close(descriptor) < 0 && r == 0)
 		r = -errno;
-	if (r == 0 && rename(temporary, path) < 0)
+	if (r == 0 && rename(temporary, target) < 0)
 		r = -errno;
 	if (r)
 		unlink(temporary);
 out:
 	free(temporary);
+	free(target);
 	return r;
 }
 

@@ -19,9 +19,13 @@ int file_map(const char *path, struct file_bytes *ret) MUST_CHECK;
 void file_unmap(struct file_bytes *bytes);
 
 /* Write SIZE bytes to PATH with mode 0600: a temporary file beside it, fsync, rename.  When
- * PATH is no regular file (/dev/stdout, a fifo) it is written straight.  0 or -errno;
- * on failure nothing is left behind and an older PATH is as it was. */
+ * PATH is no regular file (a device, a fifo) it is written straight; when it is a symbolic link,
+ * what it points to is replaced, not the link.  0 or -errno; on failure nothing is left behind
+ * and an older PATH is as it was. */
 int file_replace(const char *path, const void *data, size_t size) MUST_CHECK;
+
+/* All SIZE bytes to DESCRIPTOR.  0 or -errno. */
+int file_write(int descriptor, const void *data, size_t size) MUST_CHECK;
 
 /* All of DESCRIPTOR to its end, at most LIMIT bytes (-EFBIG beyond).  *DATA is free()'d by
  * the caller. */

@@ -1,5 +1,4 @@
 #include <stdlib.h>
-#include <string.h>
 
 #include "cli/commands.h"
 #include "cli/input.h"
@@ -60,8 +59,7 @@ int cmd_symbolize(int argc, char **argv)
 	if (input_open(argv[first], &p))
 		return EXIT_OWN_ERROR;
 	pipeline_symbolize(p, options.symbols ? folders : NULL);
-	r = pipeline_write(
-		p, strcmp(options.output, "-") == 0 ? "/dev/stdout" : options.output);
+	r = pipeline_write(p, options.output);
 	if (r)
 		message_errno(r, "cannot write %s", options.output);
 	else if (!options.quiet)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/build_id.h"
 #include "base/file.h"
@@ -171,7 +172,8 @@ int pipeline_write(const struct profile *p, const char *path)
 	int r;
 
 	profile_pack(p, &data, &size);
-	r = file_replace(path, data, size);
+	r = strcmp(path, "-") == 0 ? file_write(STDOUT_FILENO, data, size) :
+				     file_replace(path, data, size);
 	free(data);
 	return r;
 }

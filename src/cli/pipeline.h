@@ -20,7 +20,7 @@ struct profile *pipeline_read_spool(const struct spool_reader *spool);
  * was found out about each module goes into comments, see report.h. */
 void pipeline_symbolize(struct profile *p, const char *const *debug_folders);
 
-/* Pack and write.  0 or -errno. */
+/* Pack and write; "-" is standard output.  0 or -errno. */
 int pipeline_write(const struct profile *p, const char *path) MUST_CHECK;
 
 #endif
