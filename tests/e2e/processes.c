@@ -134,7 +134,8 @@ static void do_vfork(void)
 
 static void do_spawn(void)
 {
-	char *arguments[] = { self, "burn", "spawn", NULL };
+	static char burn[] = "burn", name[] = "spawn";
+	char *arguments[] = { self, burn, name, NULL };
 	pid_t child = -1;
 
 	burn_parent(0.1);

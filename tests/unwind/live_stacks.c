@@ -6,8 +6,9 @@
  * FOLDER ($SAMPLES) holds the sample plugins.  While their code and live_shapes.c run, a timer
  * interrupts at random moments, and now and then the processor is made to stop at each of the next
  * hundred instructions.  The handler walks the stack by unwind_capture() and by libunwind.  Where
- * the two differ, libgcc's unwinder is asked as well: when libgcc and libunwind agree against
- * us, we are wrong.  Libunwind is opened with RTLD_LOCAL, lest it take libgcc's place.
+ * the two differ, libgcc's unwinder is asked as well: when libgcc and libunwind agree against us, we
+ * are wrong, unless both just stop.  Libunwind is opened with RTLD_LOCAL, lest it take libgcc's
+ * place.
  *
  * Exit status 1 when one sample in a thousand is one where we are wrong, when one in a hundred
  * differs from libunwind's, or when there are fewer than N.
@@ -52,12 +53,13 @@ struct stack {
 	size_t count;
 };
 
-enum verdict { AGREE, OURS_WRONG, LIBUNWIND_WRONG, ALL_DIFFER, VERDICTS };
+enum verdict { AGREE, OURS_WRONG, LIBUNWIND_WRONG, OURS_GOES_ON, ALL_DIFFER, VERDICTS };
 
 static const char *const verdict_names[VERDICTS] = {
 	[AGREE] = "agree",
 	[OURS_WRONG] = "libgcc agrees with libunwind",
 	[LIBUNWIND_WRONG] = "libgcc agrees with us",
+	[OURS_GOES_ON] = "only ours has a root, or says that it has none",
 	[ALL_DIFFER] = "three answers",
 };
 
@@ -181,6 +183,17 @@ static bool equal(const struct stack *a, const struct stack *b)
 		memcmp(a->frames, b->frames, a->count * sizeof(a->frames[0])) == 0;
 }
 
+/* OTHER is the start of OURS, which then reaches the root, or says why it cannot where OTHER has
+ * lost itself too. */
+static bool goes_on(const struct stack *ours, const struct stack *other)
+{
+	const bool has_note = spool_frame_module(ours->frames[ours->count - 1]) == SPOOL_MODULE_NOTE;
+
+	return other->count > 0 && other->count < ours->count &&
+		memcmp(ours->frames, other->frames, other->count * sizeof(ours->frames[0])) == 0 &&
+		(!has_note || spool_frame_module(other->frames[other->count - 1]) == 0);
+}
+
 static enum verdict judge(const struct stack *ours, const struct stack *libunwinds,
 	const ucontext_t *context, struct stack *libgccs)
 {
@@ -190,6 +203,8 @@ static enum verdict judge(const struct stack *ours, const struct stack *libunwin
 	take_libgccs(context, libgccs);
 	if (equal(ours, libgccs))
 		return LIBUNWIND_WRONG;
+	if (goes_on(ours, libunwinds) && goes_on(ours, libgccs))
+		return OURS_GOES_ON;
 	return equal(libunwinds, libgccs) ? OURS_WRONG : ALL_DIFFER;
 }
 
