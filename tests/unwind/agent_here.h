@@ -6,8 +6,8 @@
 
 #include "spool/spool_format.h"
 
-/* The modules are known, the calling (main) thread too; frames of the program itself, into which
- * the agent is linked, are seen like any other.  Exits on failure. */
+/* The modules are known, the calling (main) thread too; frames of the program itself, into
+ * which the agent is linked, are seen like any other.  Exits on failure. */
 void agent_here_start(void);
 
 /* The frame for the exact PC. */

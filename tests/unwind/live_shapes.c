@@ -85,8 +85,8 @@ static KEPT uint64_t realigned_frame(uint64_t seed)
 }
 
 /* Six arguments are in registers, so the realigned frame also has to find the others. */
-static KEPT uint64_t both(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f,
-	uint64_t g, uint64_t h)
+static KEPT uint64_t both(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+	uint64_t f, uint64_t g, uint64_t h)
 {
 	char *memory = alloca(a % 100 + 1);
 	uint64_t values[8] __attribute__((aligned(64))) = { a, b, c, d, e, f, g, h };

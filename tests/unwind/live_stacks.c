@@ -4,11 +4,11 @@
  *     live_stacks [--samples N] [--list N] [FOLDER]
  *
  * FOLDER ($SAMPLES) holds the sample plugins.  While their code and live_shapes.c run, a timer
- * interrupts at random moments, and now and then the processor is made to stop at each of the next
- * hundred instructions.  The handler walks the stack by unwind_capture() and by libunwind.  Where
- * the two differ, libgcc's unwinder is asked as well: when libgcc and libunwind agree against us, we
- * are wrong, unless both just stop.  Libunwind is opened with RTLD_LOCAL, lest it take libgcc's
- * place.
+ * interrupts at random moments, and now and then the processor is made to stop at each of the
+ * next hundred instructions.  The handler walks the stack by unwind_capture() and by libunwind.
+ * Where the two differ, libgcc's unwinder is asked as well: when libgcc and libunwind agree
+ * against us, we are wrong, unless both just stop.  Libunwind is opened with RTLD_LOCAL, lest it
+ * take libgcc's place.
  *
  * Exit status 1 when one sample in a thousand is one where we are wrong, when one in a hundred
  * differs from libunwind's, or when there are fewer than N.
@@ -183,8 +183,8 @@ static bool equal(const struct stack *a, const struct stack *b)
 		memcmp(a->frames, b->frames, a->count * sizeof(a->frames[0])) == 0;
 }
 
-/* OTHER is the start of OURS, which then reaches the root, or says why it cannot where OTHER has
- * lost itself too. */
+/* OTHER is the start of OURS, which then reaches the root, or says why it cannot where OTHER
+ * has lost itself too. */
 static bool goes_on(const struct stack *ours, const struct stack *other)
 {
 	const bool has_note = spool_frame_module(ours->frames[ours->count - 1]) == SPOOL_MODULE_NOTE;
