@@ -88,6 +88,8 @@ static void sample(struct spool_writer *spool, const siginfo_t *info, const ucon
 		if (thread_self.has_timer)
 			return; /* it counts its own time */
 		spool_count(spool, SPOOL_COUNT_FALLBACK_TICKS, periods);
+	} else {
+		thread_self.has_timer = true; /* perhaps since a scan */
 	}
 	spool_count(spool, SPOOL_COUNT_TICKS, periods);
 	scratch = take_scratch(thread_self.tid);

@@ -138,7 +138,6 @@ static clockid_t thread_clock(uint32_t tid)
  * process, whose ticks count only when they meet such a thread. */
 static void run_process_timer(void)
 {
-	spool_count(spool, SPOOL_COUNT_TIMERS_REFUSED, 1);
 	if (process_timer >= 0 && __atomic_exchange_n(&process_timer_runs, 1, __ATOMIC_RELAXED) == 0)
 		set_timer(process_timer, 1 + random_below(period_ns), period_ns);
 }
@@ -169,6 +168,15 @@ static uint32_t own_tid(void)
 	return (uint32_t)raw_syscall1(SYS_gettid, 0);
 }
 
+/* A scan may try again for it later, which is not counted once more. */
+static void give_timer_to_self(void)
+{
+	thread_self.tid = own_tid();
+	thread_self.has_timer = give_timer(thread_self.tid);
+	if (!thread_self.has_timer)
+		spool_count(spool, SPOOL_COUNT_TIMERS_REFUSED, 1);
+}
+
 void threads_start(struct spool_writer *to, uint64_t period, int number)
 {
 	spool = to;
@@ -185,8 +193,7 @@ void threads_restart_in_child(struct spool_writer *to)
 	memset(slots, 0, sizeof(slots));
 	process_timer_runs = 0;
 	threads_start(to, period_ns, signal_number);
-	thread_self.tid = own_tid();
-	thread_self.has_timer = give_timer(thread_self.tid);
+	give_timer_to_self();
 }
 
 void threads_begin(struct stack_range stack, uint16_t name)
@@ -195,8 +202,7 @@ void threads_begin(struct stack_range stack, uint16_t name)
 	thread_self.name = name;
 	thread_self.names_seen =
 		name ? __atomic_load_n(&names_generation, __ATOMIC_RELAXED) : 0;
-	thread_self.tid = own_tid();
-	thread_self.has_timer = give_timer(thread_self.tid);
+	give_timer_to_self();
 }
 
 void threads_end(void)

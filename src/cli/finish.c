@@ -36,6 +36,7 @@ static void add_to_summary(
 	s->ticks += h->counters[SPOOL_COUNT_TICKS];
 	s->lost += h->counters[SPOOL_LOST_BUSY] + h->counters[SPOOL_LOST_MEMORY];
 	s->truncated += h->counters[SPOOL_COUNT_TRUNCATED];
+	s->refused += h->counters[SPOOL_COUNT_TIMERS_REFUSED];
 	s->cpu_ns += h->counters[SPOOL_COUNT_TICKS] * h->period_ns;
 	if ((uint64_t)p->duration_ns > s->wall_ns)
 		s->wall_ns = (uint64_t)p->duration_ns;
@@ -144,7 +145,10 @@ void summary_print(const struct summary *s)
 		(unsigned long long)s->lost, (double)s->cpu_ns / 1e9, (double)s->wall_ns / 1e9,
 		processes);
 	print_plugins(s);
-	if (s->ticks == 0)
+	if (s->ticks == 0 && s->refused)
+		message("no samples: no timer could be had; raise the limit of pending signals "
+			"(ulimit -i)");
+	else if (s->ticks == 0)
 		message("no samples: the program used less CPU time than one sampling period; "
 			"sample more often with -F");
 	else

@@ -12,6 +12,7 @@
 struct summary {
 	uint32_t processes;
 	uint64_t lost, ticks, cpu_ns, wall_ns, truncated;
+	uint64_t refused; /* threads that got no timer */
 	/* Of the first one written, the busiest process's: */
 	char *file;
 	uint32_t plugins;
