@@ -460,12 +460,12 @@ static void print_frame(spool_frame frame)
 static void print_difference(const struct kept *k)
 {
 	static const char *const names[] = { "ours", "libunwind", "libgcc" };
-	const size_t first = k->at < 2 ? 0 : k->at - 2;
+	const size_t first = k->at < 4 ? 0 : k->at - 4;
 
 	printf("%s: %s, from frame %zu on\n", k->shape, verdict_names[k->verdict], k->at);
 	for (int i = 0; i < 3; i++) {
 		printf("  %-10s%3zu:", names[i], k->counts[i]);
-		for (size_t n = first; n < k->counts[i] && n < first + 5 && n < KEPT_DEPTH; n++)
+		for (size_t n = first; n < k->counts[i] && n < first + 7 && n < KEPT_DEPTH; n++)
 			print_frame(k->frames[i][n]);
 		printf("\n");
 	}
