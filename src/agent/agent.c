@@ -49,16 +49,17 @@ static pthread_key_t thread_end_key;
 static void end_thread(void *ignored)
 {
 	(void)ignored;
-	threads_end();
+	cpu_sampler_record_end(threads_end());
 }
 
-void agent_thread_begins(struct stack_range stack, uint16_t name)
+void agent_thread_begins(struct stack_range stack, uint16_t name, void *routine)
 {
 	if (getpid() != owner)
 		return; /* a child that clone() made: it has no spool */
 	pthread_setspecific(thread_end_key, &thread_self);
 	signals_unblock();
-	threads_begin(stack, name);
+	threads_begin(stack, name, routine);
+	cpu_sampler_thread_begins();
 }
 
 /* --- start --- */
@@ -192,7 +193,7 @@ static void start(void)
 	at_quick_exit(agent_stop);
 	threads_start(&spool, SECOND_NS / settings.freq_hz, signals_number());
 	start_sampling();
-	threads_begin(threads_main_stack(), 0);
+	threads_begin(threads_main_stack(), 0, NULL);
 	threads_scan_now();
 }
 
@@ -217,6 +218,7 @@ void agent_stop(void)
 	if (state != RECORDING || getpid() != owner)
 		return;
 	state = STOPPED;
+	cpu_sampler_record_end(threads_end());
 	cpu_sampler_stop();
 	spool_end(&spool);
 	/* The recorder wants to see its own child's, even when it is empty. */

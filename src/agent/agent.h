@@ -19,8 +19,8 @@
  * our back). */
 bool agent_is_recording(void);
 
-/* A thread begins: its stack, the name it inherits. */
-void agent_thread_begins(struct stack_range stack, uint16_t name);
+/* A thread begins: its stack, the name it inherits, what it will run. */
+void agent_thread_begins(struct stack_range stack, uint16_t name, void *routine);
 
 /* Of threads made without attributes, bytes. */
 size_t agent_default_stack_size(void);

@@ -2,6 +2,7 @@
 #include "agent/cpu_sampler.h"
 
 #include <stdbool.h>
+#include <string.h>
 #include <x86intrin.h>
 
 #include "agent/signals.h"
@@ -58,6 +59,76 @@ static void note_cost(struct spool_writer *spool, uint64_t cycles)
 	__atomic_fetch_add(&spool->header->handler_cost[bucket], 1, __ATOMIC_RELAXED);
 }
 
+/* --- ends of threads --- */
+
+/* start_thread and what is below it: the same for every thread that libc starts. */
+#define ROOT_FRAMES_MAX 8
+static spool_frame root_frames[ROOT_FRAMES_MAX];
+static size_t root_frame_count;
+
+void cpu_sampler_thread_begins(void)
+{
+	struct unwind_scratch *scratch;
+	size_t count;
+
+	if (LIKELY(__atomic_load_n(&root_frame_count, __ATOMIC_ACQUIRE)))
+		return;
+	scratch = take_scratch(thread_self.tid);
+	if (!scratch)
+		return;
+	unwind_registers_here(&scratch->registers);
+	count = unwind_capture(scratch, thread_self.stack);
+	/* Two first threads write the same. */
+	if (count <= ROOT_FRAMES_MAX && !unwind_is_truncated(scratch, count)) {
+		memcpy(root_frames, scratch->frames, count * sizeof(*root_frames));
+		__atomic_store_n(&root_frame_count, count, __ATOMIC_RELEASE);
+	}
+	give_back(scratch);
+}
+
+/* Behind the note in SCRATCH->frames: how many frames in all. */
+static size_t add_callers(struct unwind_scratch *scratch)
+{
+	size_t count = 1;
+
+	if (!thread_self.routine) {
+		/* The main thread, in exit. */
+		unwind_registers_here(&scratch->registers);
+		count = unwind_capture(scratch, thread_self.stack);
+		if (count == SPOOL_FRAMES_PER_STACK_MAX)
+			count--;
+		memmove(scratch->frames + 1, scratch->frames, count * sizeof(*scratch->frames));
+		return count + 1;
+	}
+	scratch->frames[count++] = unwind_frame_at((uint64_t)thread_self.routine);
+	for (size_t i = 0; i < __atomic_load_n(&root_frame_count, __ATOMIC_ACQUIRE); i++)
+		scratch->frames[count++] = root_frames[i];
+	return count;
+}
+
+void cpu_sampler_record_end(uint64_t periods)
+{
+	struct spool_writer *spool = __atomic_load_n(&recording, __ATOMIC_ACQUIRE);
+	struct unwind_scratch *scratch;
+	size_t count;
+
+	if (!spool || periods == 0 || (stop_at_ns && monotonic_ns() >= stop_at_ns))
+		return;
+	spool_count(spool, SPOOL_COUNT_TICKS, periods);
+	scratch = take_scratch(thread_self.tid);
+	if (!scratch) {
+		spool_count(spool, SPOOL_LOST_BUSY, periods);
+		return;
+	}
+	count = add_callers(scratch);
+	scratch->frames[0] = spool_frame_note(SPOOL_NOTE_ENDED, 0);
+	spool_append_sample(spool, scratch->frames, count, threads_name_self(), periods);
+	spool_count(spool, SPOOL_COUNT_SAMPLES, 1);
+	give_back(scratch);
+}
+
+/* --- ticks --- */
+
 static void record(struct spool_writer *spool, struct unwind_scratch *scratch, uint64_t periods,
 	const ucontext_t *context)
 {
@@ -91,6 +162,9 @@ static void sample(struct spool_writer *spool, const siginfo_t *info, const ucon
 	} else {
 		thread_self.has_timer = true; /* perhaps since a scan */
 	}
+	if (UNLIKELY(thread_self.has_ended))
+		return; /* counted by threads_end() */
+	thread_self.periods_seen += (uint32_t)periods;
 	spool_count(spool, SPOOL_COUNT_TICKS, periods);
 	scratch = take_scratch(thread_self.tid);
 	if (UNLIKELY(!scratch)) {

@@ -16,6 +16,13 @@ void cpu_sampler_tick(int number, siginfo_t *info, void *context);
  * passes STOP_AT_NS (0: never). */
 void cpu_sampler_start(struct spool_writer *spool, uint64_t stop_at_ns);
 
+/* PERIODS have passed on the calling thread since its last tick, and there will be no other:
+ * record them under the note SPOOL_NOTE_ENDED and who started what has ended.  Not in a handler. */
+void cpu_sampler_record_end(uint64_t periods);
+
+/* The calling thread is about to run ROUTINE: remember who calls such routines. */
+void cpu_sampler_thread_begins(void);
+
 /* fork() has made a process with one thread, which is in no handler. */
 void cpu_sampler_restart_in_child(void);
 

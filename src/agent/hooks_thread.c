@@ -55,7 +55,7 @@ static void *begin_thread(void *argument)
 
 	give_back(lent);
 	thread_self.host_blocks_signal = s.host_blocks_signal;
-	agent_thread_begins(threads_created_stack(s.stack_size), s.name);
+	agent_thread_begins(threads_created_stack(s.stack_size), s.name, (void *)s.routine);
 	return s.routine(s.argument);
 }
 

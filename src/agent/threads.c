@@ -104,7 +104,7 @@ static uint64_t random_below(uint64_t bound)
 
 /* The first tick comes at a random moment of the first period: threads that live shorter than a
  * period are then seen as often as their share of it. */
-static long set_timer(int timer, uint64_t first_ns, uint64_t interval_ns)
+static long set_timer(int timer, int flags, uint64_t first_ns, uint64_t interval_ns)
 {
 	const struct itimerspec when = {
 		.it_value = { (time_t)(first_ns / 1000000000), (long)(first_ns % 1000000000) },
@@ -112,7 +112,7 @@ static long set_timer(int timer, uint64_t first_ns, uint64_t interval_ns)
 			(long)(interval_ns % 1000000000) },
 	};
 
-	return raw_syscall4(SYS_timer_settime, timer, 0, (long)&when, 0);
+	return raw_syscall4(SYS_timer_settime, timer, flags, (long)&when, 0);
 }
 
 static long create_timer(clockid_t clock, uint32_t tid, const char *cookie, int *timer)
@@ -139,10 +139,24 @@ static clockid_t thread_clock(uint32_t tid)
 static void run_process_timer(void)
 {
 	if (process_timer >= 0 && __atomic_exchange_n(&process_timer_runs, 1, __ATOMIC_RELAXED) == 0)
-		set_timer(process_timer, 1 + random_below(period_ns), period_ns);
+		set_timer(process_timer, 0, 1 + random_below(period_ns), period_ns);
 }
 
-static bool give_timer(uint32_t tid)
+static uint32_t own_tid(void)
+{
+	return (uint32_t)raw_syscall1(SYS_gettid, 0);
+}
+
+static uint64_t thread_clock_ns(uint32_t tid)
+{
+	struct timespec now = { 0, 0 };
+
+	raw_syscall3(SYS_clock_gettime, thread_clock(tid), (long)&now, 0);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* When its first tick is due goes to *FIRST_NS. */
+static bool give_timer(uint32_t tid, uint64_t *first_ns)
 {
 	int timer;
 	long r = create_timer(thread_clock(tid), tid, &thread_tick_cookie, &timer);
@@ -159,20 +173,18 @@ static bool give_timer(uint32_t tid)
 		return false;
 	}
 	spool_count(spool, SPOOL_COUNT_THREADS, 1);
-	set_timer(timer, 1 + random_below(period_ns), period_ns);
+	*first_ns = thread_clock_ns(tid) + 1 + random_below(period_ns);
+	set_timer(timer, TIMER_ABSTIME, *first_ns, period_ns);
 	return true;
-}
-
-static uint32_t own_tid(void)
-{
-	return (uint32_t)raw_syscall1(SYS_gettid, 0);
 }
 
 /* A scan may try again for it later, which is not counted once more. */
 static void give_timer_to_self(void)
 {
 	thread_self.tid = own_tid();
-	thread_self.has_timer = give_timer(thread_self.tid);
+	thread_self.periods_seen = 0;
+	thread_self.has_ended = false;
+	thread_self.has_timer = give_timer(thread_self.tid, &thread_self.first_tick_ns);
 	if (!thread_self.has_timer)
 		spool_count(spool, SPOOL_COUNT_TIMERS_REFUSED, 1);
 }
@@ -196,20 +208,30 @@ void threads_restart_in_child(struct spool_writer *to)
 	give_timer_to_self();
 }
 
-void threads_begin(struct stack_range stack, uint16_t name)
+void threads_begin(struct stack_range stack, uint16_t name, void *routine)
 {
 	thread_self.stack = stack;
+	thread_self.routine = routine;
 	thread_self.name = name;
 	thread_self.names_seen =
 		name ? __atomic_load_n(&names_generation, __ATOMIC_RELAXED) : 0;
 	give_timer_to_self();
 }
 
-void threads_end(void)
+uint64_t threads_end(void)
 {
-	if (thread_self.tid)
-		drop_timer(thread_self.tid);
+	uint64_t now_ns, due;
+
+	thread_self.has_ended = true; /* a tick on its way is counted below */
+	if (!thread_self.has_timer)
+		return 0;
 	thread_self.has_timer = false;
+	drop_timer(thread_self.tid);
+	now_ns = thread_clock_ns(thread_self.tid);
+	if (thread_self.first_tick_ns == 0 || now_ns < thread_self.first_tick_ns)
+		return 0;
+	due = 1 + (now_ns - thread_self.first_tick_ns) / period_ns;
+	return due > thread_self.periods_seen ? due - thread_self.periods_seen : 0;
 }
 
 void threads_adopt_self(void)
@@ -223,7 +245,7 @@ void threads_silence_self(void)
 	uint64_t *slot = find_slot(thread_self.tid);
 
 	if (slot)
-		set_timer((int)(uint32_t)*slot - 1, 0, 0);
+		set_timer((int)(uint32_t)*slot - 1, 0, 0, 0);
 }
 
 /* --- scan --- */
@@ -242,12 +264,13 @@ static void scan_entries(const char *entries, long size)
 {
 	for (long at = 0; at < size;) {
 		uint16_t record_size;
+		uint64_t first_ns; /* the thread is not told, so its end is not counted */
 		uint32_t tid = parse_tid(entries + at + 19);
 
 		memcpy(&record_size, entries + at + 16, sizeof(record_size));
 		if (record_size == 0)
 			return;
-		if (tid && !find_slot(tid) && give_timer(tid))
+		if (tid && !find_slot(tid) && give_timer(tid, &first_ns))
 			spool_count(spool, SPOOL_COUNT_THREADS_SCANNED, 1);
 		at += record_size;
 	}

@@ -16,10 +16,13 @@
 /* All the thread-local memory the agent has: it lies in the static TLS block, which is scarce. */
 struct thread_self {
 	struct stack_range stack; /* {0, 0}: not known */
+	uint64_t first_tick_ns; /* on the thread's CPU clock; 0: not known */
+	void *routine; /* what it was started for; NULL: not known */
+	uint32_t periods_seen; /* delivered so far */
 	uint32_t tid; /* 0: this thread has not been seen yet */
 	uint32_t names_seen; /* thread_names_generation when NAME was read */
 	uint16_t name; /* in the spool's thread names */
-	bool has_timer;
+	bool has_timer, has_ended;
 	bool host_blocks_signal; /* the host believes our signal is blocked here */
 };
 static_assert(sizeof(struct thread_self) <= 64, "static TLS is scarce");
@@ -34,10 +37,12 @@ void threads_start(struct spool_writer *spool, uint64_t period_ns, int signal_nu
 /* fork() has made a process with one thread and no timers. */
 void threads_restart_in_child(struct spool_writer *spool);
 
-/* The calling thread starts: give it a timer.  NAME: what it inherits; STACK as above. */
-void threads_begin(struct stack_range stack, uint16_t name);
-/* The calling thread ends. */
-void threads_end(void);
+/* The calling thread starts: give it a timer.  NAME: what it inherits; STACK as above; ROUTINE:
+ * what it will run, NULL for the main thread. */
+void threads_begin(struct stack_range stack, uint16_t name, void *routine);
+/* The calling thread ends: no ticks any more.  How many periods have passed on its CPU clock that
+ * no tick has told of: the kernel looks at timers only once a scheduler tick. */
+uint64_t threads_end(void);
 /* A tick found a thread that no hook saw. */
 void threads_adopt_self(void);
 /* Stop the ticks of the calling thread; it is still known. */

@@ -28,9 +28,25 @@ struct unwind_scratch {
 /* The registers a signal interrupted. */
 void unwind_registers(const ucontext_t *context, struct cfi_registers *registers);
 
+/* The registers here: those that callees keep, and where we are. */
+static inline void unwind_registers_here(struct cfi_registers *registers)
+{
+	uint64_t *value = registers->value;
+
+	__asm__ volatile("leaq 0(%%rip), %0\n\tmovq %%rsp, %1\n\tmovq %%rbp, %2\n\tmovq %%rbx, %3"
+			 : "=&r"(value[CFI_RA]), "=m"(value[CFI_RSP]), "=m"(value[CFI_RBP]),
+			 "=m"(value[CFI_RBX]));
+	__asm__ volatile("movq %%r12, %0\n\tmovq %%r13, %1\n\tmovq %%r14, %2\n\tmovq %%r15, %3"
+			 : "=m"(value[12]), "=m"(value[13]), "=m"(value[14]), "=m"(value[15]));
+	registers->valid = 1u << CFI_RA | 1u << CFI_RSP | 1u << CFI_RBP | 1u << CFI_RBX | 0xf000u;
+}
+
 /* Fill SCRATCH->frames, leaf first, from SCRATCH->registers; STACK is the thread's own, {0, 0}
  * when not known.  The number of frames, at least 1.  Frames of the agent are left out. */
 size_t unwind_capture(struct unwind_scratch *scratch, struct stack_range stack);
+
+/* The frame of the instruction at PC. */
+spool_frame unwind_frame_at(uint64_t pc);
 
 /* The stack ended before its root: the last frame is a note. */
 bool unwind_is_truncated(const struct unwind_scratch *scratch, size_t frame_count);

@@ -444,6 +444,18 @@ size_t unwind_capture(struct unwind_scratch *scratch, struct stack_range stack)
 	return w.count;
 }
 
+spool_frame unwind_frame_at(uint64_t pc)
+{
+	struct module_map *map = modules_enter();
+	const struct module_span *span = find_live_span(map, pc);
+	const struct module_instance *instance = span ? module_instance_at(span->instance) : NULL;
+	spool_frame frame = instance ? spool_frame_of(instance->module->id, pc - instance->bias) :
+				       spool_frame_of(0, pc);
+
+	modules_leave(map);
+	return frame;
+}
+
 bool unwind_is_truncated(const struct unwind_scratch *scratch, size_t frame_count)
 {
 	return spool_frame_module(scratch->frames[frame_count - 1]) == SPOOL_MODULE_NOTE;

@@ -193,6 +193,8 @@ enum spool_note {
 	SPOOL_NOTE_BAD_STACK = 2, /* ... because the stack's memory makes no sense; the same */
 	SPOOL_NOTE_TOO_DEEP = 3, /* ... because it has more frames than are taken */
 	SPOOL_NOTE_TABLE_FULL = 4, /* the whole stack: no place for another one */
+	SPOOL_NOTE_ENDED = 5, /* a leaf: periods that passed between a thread's last tick and its
+			       * end; the callers are known, what ran is not */
 };
 
 static inline spool_frame spool_frame_of(uint32_t module_id, uint64_t vaddr)
