@@ -1,0 +1,45 @@
+#!/bin/bash
+# make bench: one table, ours beside the peers in the same run.
+#
+#   AGENT          libplugprof.so (default .libs/libplugprof.so)
+#   CC             the compiler (default cc)
+#   srcdir, builddir
+#   BENCH_ROUNDS   1: a few minutes (the default); N: N times as many repetitions
+#   BENCH_ROWS     words of: unwind thread overhead start memory (default: all)
+#
+# It builds its programs in $builddir/bench-out and never fails for a slow result: what is
+# measured on a busy machine is to be read, not asserted.
+set -eu
+
+: "${srcdir:=.}" "${builddir:=.}" "${CC:=cc}"
+out=$(mkdir -p "$builddir/bench-out" && cd "$builddir/bench-out" && pwd)
+bench=$srcdir/tests/bench
+
+# The agent's own flags (agent_cflags in Makefile.am) with -fPIC, as libtool builds it.
+agent_flags="-fvisibility=hidden -ftls-model=initial-exec -fno-semantic-interposition
+	-fno-plt -fPIC"
+agent_sources="agent/cfi.c agent/code_ranges.c agent/loaded_object.c agent/modules.c
+	agent/real.c agent/threads.c agent/unwind_cfi.c spool/spool_writer.c base/build_id.c"
+
+# build NAME "FLAGS" FILE...: files relative to src/
+build() {
+	name=$1 flags=$2
+	shift 2
+	set -- "${@/#/$srcdir/src/}"
+	# shellcheck disable=SC2086 # words
+	$CC -std=gnu11 -g -O2 -Wall -I"$srcdir/src" -I"$bench" $flags -o "$out/$name" \
+		"$bench/${name%.so}.c" "$@" -pthread -lm
+}
+
+build deep_stack.so "-fomit-frame-pointer -fPIC -shared"
+build overhead -fomit-frame-pointer
+build short_threads -fomit-frame-pointer
+build footprint -fomit-frame-pointer
+build paired ""
+build spool_cost "" spool/spool_reader.c base/xalloc.c base/file.c
+# shellcheck disable=SC2086 # words
+build unwinders "$agent_flags" $agent_sources
+
+unset LD_PRELOAD PLUGPROF CPUPROFILE
+AGENT=$(realpath "${AGENT:-$builddir/.libs/libplugprof.so}") \
+	exec python3 -B "$bench/table.py" "$out"
