@@ -100,6 +100,7 @@ static int make_spool(struct spool_writer *w)
 		.session = settings.session,
 		.recorder_pid = settings.recorder_pid,
 		.period_ns = SECOND_NS / settings.freq_hz,
+		.duration_ns = settings.duration_ns,
 	};
 
 	return spool_create(w, settings.spool, &identity, spool_path, sizeof(spool_path));
@@ -107,8 +108,7 @@ static int make_spool(struct spool_writer *w)
 
 static void start_sampling(void)
 {
-	cpu_sampler_start(
-		&spool, settings.duration_ns ? monotonic_ns() + settings.duration_ns : 0);
+	cpu_sampler_start(&spool);
 	spool_begin(&spool);
 	state = RECORDING;
 	owner = getpid();

@@ -184,10 +184,8 @@ static void sample(struct spool_writer *spool, const siginfo_t *info, const ucon
 void cpu_sampler_tick(int number, siginfo_t *info, void *context)
 {
 	struct spool_writer *spool = __atomic_load_n(&recording, __ATOMIC_ACQUIRE);
-	const void *cookie = info->si_value.sival_ptr;
 
-	if (UNLIKELY(info->si_code != SI_TIMER ||
-		    (cookie != &thread_tick_cookie && cookie != &process_tick_cookie))) {
+	if (UNLIKELY(!signals_is_tick(info))) {
 		if (spool)
 			spool_count(spool, SPOOL_COUNT_FOREIGN_SIGNALS, 1);
 		signals_forward(number, info, context);
@@ -198,9 +196,9 @@ void cpu_sampler_tick(int number, siginfo_t *info, void *context)
 		sample(spool, info, context);
 }
 
-void cpu_sampler_start(struct spool_writer *spool, uint64_t stop_at)
+void cpu_sampler_start(struct spool_writer *spool)
 {
-	stop_at_ns = stop_at;
+	stop_at_ns = spool->header->stop_monotonic_ns;
 	__atomic_store_n(&recording, spool, __ATOMIC_SEQ_CST);
 }
 

@@ -12,9 +12,9 @@
 /* The handler for signals_start(). */
 void cpu_sampler_tick(int number, siginfo_t *info, void *context);
 
-/* From now on ticks are recorded in SPOOL, until cpu_sampler_stop() or until CLOCK_MONOTONIC
- * passes STOP_AT_NS (0: never). */
-void cpu_sampler_start(struct spool_writer *spool, uint64_t stop_at_ns);
+/* From now on ticks are recorded in SPOOL, until cpu_sampler_stop() or until the time its header
+ * says. */
+void cpu_sampler_start(struct spool_writer *spool);
 
 /* PERIODS have passed on the calling thread since its last tick, and there will be no other:
  * record them under the note SPOOL_NOTE_ENDED and who started what has ended.  Not in a handler. */

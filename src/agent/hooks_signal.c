@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/signalfd.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "agent/real.h"
@@ -62,10 +62,41 @@ static void die_by(int number)
 	raw_syscall3(SYS_tgkill, getpid(), raw_syscall1(SYS_gettid, 0), number);
 }
 
+/* The host believes our signal is blocked on this thread, so what others send must wait.  Now
+ * it is blocked in truth, without ticks that would wait with it, until the host unblocks or takes it. */
+static void hold_back(int number, siginfo_t *info, ucontext_t *context)
+{
+	const long pid = getpid();
+
+	threads_silence_self();
+	sigaddset(&context->uc_sigmask, number);
+	thread_self.holds_signal_back = true;
+	if (info->si_code == SI_TKILL)
+		raw_syscall4(SYS_rt_tgsigqueueinfo, pid, raw_syscall1(SYS_gettid, 0), number,
+			(long)info);
+	else
+		raw_syscall3(SYS_rt_sigqueueinfo, pid, number, (long)info);
+}
+
+/* The host has unblocked our signal, or taken what was held back. */
+static void let_through(void)
+{
+	if (!thread_self.holds_signal_back)
+		return;
+	thread_self.holds_signal_back = false;
+	threads_resume_self();
+	signals_unblock();
+}
+
 void signals_forward(int number, siginfo_t *info, void *context)
 {
 	const int saved_errno = errno;
 	const struct sigaction action = host_action;
+
+	if (thread_self.host_blocks_signal) {
+		hold_back(number, info, context);
+		return;
+	}
 
 	if (action.sa_flags & (int)SA_RESETHAND)
 		host_action = (struct sigaction){ .sa_handler = SIG_DFL };
@@ -137,6 +168,13 @@ static const sigset_t *without_ours(const sigset_t *set, sigset_t *copy)
 	return copy;
 }
 
+static void block_in_truth(void)
+{
+	const uint64_t ours = mask_bit();
+
+	raw_syscall4(SYS_rt_sigprocmask, SIG_BLOCK, (long)&ours, 0, sizeof(ours));
+}
+
 static int change_mask(int (*change)(int, const sigset_t *, sigset_t *), int how,
 	const sigset_t *set, sigset_t *old)
 {
@@ -149,6 +187,10 @@ static int change_mask(int (*change)(int, const sigset_t *, sigset_t *), int how
 		return r;
 	if (set && (how == SIG_SETMASK || has_ours))
 		thread_self.host_blocks_signal = has_ours && how != SIG_UNBLOCK;
+	if (!thread_self.host_blocks_signal)
+		let_through();
+	else if (thread_self.holds_signal_back && how == SIG_SETMASK)
+		block_in_truth(); /* SET went in without it */
 	if (old && blocked_before)
 		sigaddset(old, number_taken);
 	return r;
@@ -166,36 +208,67 @@ EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 	return change_mask(real.pthread_sigmask, how, set, old);
 }
 
-/* --- hooks: waiting for signals, which would swallow ticks --- */
+/* --- hooks: waiting for signals --- */
 
-EXPORT int sigwait(const sigset_t *set, int *number)
+bool signals_is_tick(const siginfo_t *info)
 {
-	sigset_t copy;
+	return info->si_code == SI_TIMER &&
+		(info->si_value.sival_ptr == &thread_tick_cookie ||
+			info->si_value.sival_ptr == &process_tick_cookie);
+}
 
-	real_start();
-	return real.sigwait(without_ours(set, &copy), number);
+/* Was what a wait has brought a tick of ours?  Then wait again: a thread that waits uses no CPU
+ * time to speak of. */
+static bool is_our_tick(int number, const siginfo_t *info)
+{
+	if (number != number_taken || number <= 0)
+		return false;
+	if (signals_is_tick(info))
+		return true;
+	let_through();
+	return false;
 }
 
 EXPORT int sigwaitinfo(const sigset_t *set, siginfo_t *info)
 {
-	sigset_t copy;
+	siginfo_t own;
+	int number;
 
 	real_start();
-	return real.sigwaitinfo(without_ours(set, &copy), info);
+	do
+		number = real.sigwaitinfo(set, info ? info : &own);
+	while (is_our_tick(number, info ? info : &own));
+	return number;
 }
 
 EXPORT int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
 {
-	sigset_t copy;
+	siginfo_t own;
+	int number;
 
 	real_start();
-	return real.sigtimedwait(without_ours(set, &copy), info, timeout);
+	do
+		number = real.sigtimedwait(set, info ? info : &own, timeout);
+	while (is_our_tick(number, info ? info : &own));
+	return number;
 }
 
-EXPORT int signalfd(int descriptor, const sigset_t *set, int flags)
+/* sigwait(3) gives the error back and does not end for other handlers. */
+EXPORT int sigwait(const sigset_t *set, int *number)
 {
-	sigset_t copy;
+	const int saved_errno = errno;
+	int got, error;
 
 	real_start();
-	return real.signalfd(descriptor, without_ours(set, &copy), flags);
+	if (number_taken == 0 || sigismember(set, number_taken) != 1)
+		return real.sigwait(set, number);
+	do
+		got = sigwaitinfo(set, NULL);
+	while (got < 0 && errno == EINTR);
+	error = errno;
+	errno = saved_errno;
+	if (got < 0)
+		return error;
+	*number = got;
+	return 0;
 }

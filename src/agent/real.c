@@ -25,7 +25,7 @@ COLD void real_start(void)
 	} rows[] = {
 		ROW(dlclose), ROW(pthread_create), ROW(thrd_create), ROW(pthread_setname_np),
 		ROW(prctl), ROW(sigaction), ROW(signal), ROW(__sysv_signal), ROW(sigset), ROW(sigprocmask), ROW(pthread_sigmask),
-		ROW(sigwait), ROW(sigwaitinfo), ROW(sigtimedwait), ROW(signalfd), ROW(_exit),
+		ROW(sigwait), ROW(sigwaitinfo), ROW(sigtimedwait), ROW(_exit),
 	};
 #undef ROW
 	void *(*lookup)(void *, const char *);

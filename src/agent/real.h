@@ -32,7 +32,6 @@ struct real {
 	int (*sigwaitinfo)(const sigset_t *set, siginfo_t *info);
 	int (*sigtimedwait)(
 		const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
-	int (*signalfd)(int descriptor, const sigset_t *set, int flags);
 	void (*_exit)(int status) __attribute__((noreturn));
 };
 

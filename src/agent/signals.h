@@ -21,6 +21,9 @@ int signals_number(void);
 /* Let ticks through on the calling thread, whatever mask it inherited. */
 void signals_unblock(void);
 
+/* A tick of one of our timers, and not what somebody sent.  Signal-safe. */
+bool signals_is_tick(const siginfo_t *info);
+
 /* Somebody else sent our signal: do with it what the host asked for.  Signal-safe. */
 void signals_forward(int number, siginfo_t *info, void *context);
 

@@ -248,6 +248,15 @@ void threads_silence_self(void)
 		set_timer((int)(uint32_t)*slot - 1, 0, 0, 0);
 }
 
+void threads_resume_self(void)
+{
+	uint64_t *slot = find_slot(thread_self.tid);
+
+	thread_self.first_tick_ns = 0; /* what it missed is not to be counted at its end */
+	if (slot)
+		set_timer((int)(uint32_t)*slot - 1, 0, 1 + random_below(period_ns), period_ns);
+}
+
 /* --- scan --- */
 
 static uint32_t parse_tid(const char *name)

@@ -24,6 +24,7 @@ struct thread_self {
 	uint16_t name; /* in the spool's thread names */
 	bool has_timer, has_ended;
 	bool host_blocks_signal; /* the host believes our signal is blocked here */
+	bool holds_signal_back; /* and so it is, for somebody else's waits to be let through */
 };
 static_assert(sizeof(struct thread_self) <= 64, "static TLS is scarce");
 
@@ -45,8 +46,9 @@ void threads_begin(struct stack_range stack, uint16_t name, void *routine);
 uint64_t threads_end(void);
 /* A tick found a thread that no hook saw. */
 void threads_adopt_self(void);
-/* Stop the ticks of the calling thread; it is still known. */
+/* Stop the ticks of the calling thread, which is still known; and let them begin again. */
 void threads_silence_self(void);
+void threads_resume_self(void);
 
 /* Give timers to threads that have none, at most once in half a second. */
 void threads_scan_sometimes(uint64_t now_ns);

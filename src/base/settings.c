@@ -169,7 +169,7 @@ bool settings_set(
 	for (size_t i = 0; i < settings_count; i++)
 		if (strcmp(name, settings_table[i].name) == 0)
 			return set_row(s, &settings_table[i], value, why, why_size);
-	return REFUSE(why, why_size, "unknown setting \"", name, "\"; see libplugprof.so(7)");
+	return REFUSE(why, why_size, "unknown setting \"", name, "\"; see libplugprof(7)");
 }
 
 /* The next word of *TEXT up to a comma, with backslashes taken off. */

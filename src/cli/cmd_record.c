@@ -109,7 +109,7 @@ static int busiest_first(const void *a, const void *b)
 static char *name_for(const struct record_options *o, const struct found_spool *found,
 	const struct summary *summary)
 {
-	char *name = output_name_expand(o->settings.file, found->reader);
+	char *name = output_name_expand(o->settings.file, found->reader, true);
 	char *unused;
 
 	if (!summary->file)

@@ -38,9 +38,7 @@ static bool recover_one(
 		unlink(found->path);
 		return true;
 	}
-	wanted = options->output && options->output[0] != '/' && !strchr(options->output, '%') ?
-		xstrdup(options->output) :
-		output_name_expand(template, found->reader);
+	wanted = output_name_expand(template, found->reader, options->output != NULL);
 	path = output_name_unused(wanted, h->pid);
 	r = finish_spool(
 		found->reader, path, options->raw || spool_wants_raw(found->reader), &summary);
@@ -113,6 +111,14 @@ static bool recover_named(char **paths, const struct recover_options *options)
 		struct found_spool found;
 
 		if (open_spool(*paths, &found)) {
+			ok = false;
+			continue;
+		}
+		if (spool_is_in_use(spool_reader_header(found.reader), *paths)) {
+			message("%s belongs to process %u, which runs; for a profile of it so far: "
+				"plugprof symbolize %s -o NAME",
+				*paths, spool_reader_header(found.reader)->pid, *paths);
+			spool_reader_free(found.reader);
 			ok = false;
 			continue;
 		}

@@ -1,4 +1,5 @@
-#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/input.h"
@@ -53,6 +54,10 @@ int cmd_symbolize(int argc, char **argv)
 		return outcome == OPTIONS_DONE ? EXIT_OK : EXIT_USAGE;
 	if (!argv[first] || argv[first + 1]) {
 		options_complain(&line, "needs one spool or profile");
+		return EXIT_USAGE;
+	}
+	if (strcmp(options.output, "-") == 0 && isatty(STDOUT_FILENO)) {
+		options_complain(&line, "a profile is no text for a terminal: name a file with -o");
 		return EXIT_USAGE;
 	}
 	folders[0] = options.symbols;

@@ -62,7 +62,7 @@ int input_open(const char *path, struct profile **ret)
 	} else {
 		r = profile_load(data, size, ret, &why);
 		if (r)
-			message("%s is neither a spool nor a pprof profile: %s", path,
+			message("cannot use %s, which is no spool: %s", path,
 				why ? why : strerror(-r));
 		free(why);
 	}

@@ -1,8 +1,10 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/compiler.h"
 #include "cli/commands.h"
+#include "cli/launch.h"
 #include "cli/message.h"
 #include "config.h"
 
@@ -20,13 +22,17 @@ static const struct {
 
 static void print_usage(FILE *to)
 {
+	char *agent = launch_find_agent();
+
 	fputs("usage: plugprof COMMAND [options] ...\n\n", to);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (commands[i].purpose)
 			fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].purpose);
-	fputs("\nplugprof COMMAND --help tells the options; without the wrapper:\n"
-	      "  LD_PRELOAD=libplugprof.so PLUGPROF=freq=99 PROGRAM\n",
-		to);
+	fprintf(to,
+		"\nplugprof COMMAND --help tells the options; without the wrapper:\n"
+		"  LD_PRELOAD=%s PLUGPROF=freq=99 PROGRAM\n",
+		agent ? agent : "libplugprof.so");
+	free(agent);
 }
 
 int main(int argc, char **argv)

@@ -47,11 +47,12 @@ static bool expand_letter(char letter, const struct spool_reader *spool, char *t
 	return false;
 }
 
-char *output_name_expand(const char *template, const struct spool_reader *spool)
+char *output_name_expand(const char *template, const struct spool_reader *spool, bool is_ours)
 {
 	const char *folder = spool_reader_text(spool, SPOOL_TEXT_FOLDER);
-	char *name = template[0] == '/' ? xstrdup("") :
-					  xasprintf("%s/", strcmp(folder, "/") ? folder : "");
+	char *name = template[0] == '/' || is_ours ?
+		xstrdup("") :
+		xasprintf("%s/", strcmp(folder, "/") ? folder : "");
 
 	for (const char *at = template; *at; at++) {
 		char text[256] = { *at, '\0' };
@@ -86,14 +87,18 @@ static bool is_taken(const char *name)
 char *output_name_unused(const char *name, unsigned int pid)
 {
 	char *free_name = xstrdup(name);
+	char pid_text[16];
 
+	snprintf(pid_text, sizeof(pid_text), "%u", pid);
 	for (unsigned int n = 1; is_taken(free_name) && n < 10000; n++) {
 		char middle[32];
 
-		if (n == 1)
-			snprintf(middle, sizeof(middle), "%u", pid);
+		if (strstr(path_base_name(name), pid_text))
+			snprintf(middle, sizeof(middle), "%u", n);
+		else if (n == 1)
+			snprintf(middle, sizeof(middle), "%s", pid_text);
 		else
-			snprintf(middle, sizeof(middle), "%u.%u", pid, n);
+			snprintf(middle, sizeof(middle), "%s.%u", pid_text, n);
 		free(free_name);
 		free_name = output_name_insert(name, middle);
 	}

@@ -187,6 +187,8 @@ static int64_t duration_ns(const struct spool_header *h)
 {
 	uint64_t end = h->end_monotonic_ns ? h->end_monotonic_ns : h->last_monotonic_ns;
 
+	if (h->stop_monotonic_ns && end > h->stop_monotonic_ns)
+		end = h->stop_monotonic_ns;
 	return end > h->start_monotonic_ns ? (int64_t)(end - h->start_monotonic_ns) : 1;
 }
 

@@ -89,6 +89,7 @@ struct spool_header {
 	uint64_t end_monotonic_ns; /* 0 until SPOOL_ENDED */
 
 	uint64_t period_ns; /* of thread CPU time between two ticks */
+	uint64_t stop_monotonic_ns; /* when sampling stops or stopped by itself; 0: at the end */
 	uint64_t journal_used; /* bytes; the release store that commits a record */
 	uint64_t frames_used; /* frames handed out; may pass the section's size */
 	uint64_t stacks_used; /* slots claimed */
@@ -97,7 +98,7 @@ struct spool_header {
 	uint64_t counters[SPOOL_COUNTERS_MAX]; /* enum spool_counter */
 	uint64_t handler_cost[SPOOL_COST_BUCKETS];
 };
-static_assert(sizeof(struct spool_header) == 1200, "spool format changed");
+static_assert(sizeof(struct spool_header) == 1208, "spool format changed");
 
 /* --- journal --- */
 

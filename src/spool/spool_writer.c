@@ -206,6 +206,8 @@ int spool_create(struct spool_writer *w, const char *folder, const struct spool_
 		.start_monotonic_ns = monotonic_ns(),
 		.start_tsc = __rdtsc(),
 		.period_ns = identity->period_ns,
+		.stop_monotonic_ns =
+			identity->duration_ns ? monotonic_ns() + identity->duration_ns : 0,
 		.frames_used = 1, /* frame 0 is taken */
 	};
 	char name[40];

@@ -31,6 +31,7 @@ struct spool_identity {
 	uint64_t session;
 	uint32_t recorder_pid;
 	uint64_t period_ns;
+	uint64_t duration_ns; /* 0: to the end */
 };
 
 /* Make FOLDER (0700; refused when somebody else's) and in it PID.N.spool (0600) with the first
