@@ -28,6 +28,7 @@ tiny="-O2 -shared -fPIC -nostdlib -Wl,-z,noseparate-code -Wl,-z,max-page-size=51
 make_one() {
 	name=$1
 	shift
+	# shellcheck disable=SC2086 # words
 	(cd "$work" && "$@" $tiny -o "$name.so")
 	cp "$work/$name.so" "$out/$name.so"
 }
