@@ -796,8 +796,8 @@ static void run_operation(struct evaluation *e, struct bytes *b, struct bytes wh
 	}
 }
 
-static enum cfi_step evaluate(
-	struct evaluation *e, const struct cfi_rule *rule, bool push_cfa, uint64_t cfa, uint64_t *out)
+static enum cfi_step evaluate(struct evaluation *e, const struct cfi_rule *rule, bool push_cfa,
+	uint64_t cfa, uint64_t *out)
 {
 	const struct bytes whole = bytes_over(e->table->data + rule->value, rule->length);
 	struct bytes b = whole;

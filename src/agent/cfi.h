@@ -5,8 +5,8 @@
  * (register numbers).
  *
  * Pure functions over bytes that nobody vouches for: every read is bounded, every loop too; no
- * allocation, no libc beyond memcpy and memset.  Signal-safe.  The structs are kept in scratch memory, not
- * on the handler's stack.
+ * allocation, no libc beyond memcpy and memset.  Signal-safe.  The structs are kept in scratch
+ * memory, not on the handler's stack.
  */
 #ifndef AGENT_CFI_H
 #define AGENT_CFI_H
@@ -103,7 +103,8 @@ bool cfi_find_row(const struct cfi_table *table, uint64_t vaddr, struct cfi_mach
 	MUST_CHECK;
 
 /* From the registers of one frame to its caller's, by ROW.  *REGISTERS is changed only when it
- * says CFI_STEPPED; then rsp is the CFA unless a rule says otherwise, CFA_OUT (may be NULL) the CFA. */
+ * says CFI_STEPPED; then rsp is the CFA unless a rule says otherwise, CFA_OUT (may be NULL) the
+ * CFA. */
 enum cfi_step cfi_step(const struct cfi_table *table, const struct cfi_row *row,
 	struct cfi_registers *registers, cfi_read_word *read, void *context,
 	uint64_t *cfa_out) MUST_CHECK;

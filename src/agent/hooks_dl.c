@@ -1,4 +1,5 @@
-/* dlsym (its way in is in hooks_dlsym.S) and dlclose: when to look for new and vanished libraries. */
+/* dlsym (its way in is in hooks_dlsym.S) and dlclose: when to look for new and vanished
+ * libraries. */
 #include <dlfcn.h>
 #include <errno.h>
 

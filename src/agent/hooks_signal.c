@@ -63,7 +63,8 @@ static void die_by(int number)
 }
 
 /* The host believes our signal is blocked on this thread, so what others send must wait.  Now
- * it is blocked in truth, without ticks that would wait with it, until the host unblocks or takes it. */
+ * it is blocked in truth, without ticks that would wait with it, until the host unblocks or
+ * takes it. */
 static void hold_back(int number, siginfo_t *info, ucontext_t *context)
 {
 	const long pid = getpid();

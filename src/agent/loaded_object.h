@@ -42,7 +42,8 @@ void object_find_build_id(const struct loaded_object *o, struct build_id *id, bo
  * the segment that holds them.  No usable ones: TABLE->data is NULL. */
 void object_find_unwind(const struct loaded_object *o, struct cfi_table *table);
 
-/* The absolute path: the loader keeps a relative name as it was given.  Valid until the next call. */
+/* The absolute path: the loader keeps a relative name as it was given.  Valid until the next
+ * call. */
 const char *object_find_path(const struct loaded_object *o);
 
 /* DT_SONAME and every DT_NEEDED, each with its NUL; how many bytes.  Valid until the next call. */

@@ -249,9 +249,9 @@ static void record_module(struct module *m, const struct loaded_object *o,
 	m->record_offset = (uint64_t)((char *)written - spool->journal);
 }
 
-static struct module *new_module(const struct loaded_object *o, const struct build_id *id, bool is_go,
-	const struct cfi_table *unwind, const struct spool_segment *segments, size_t segment_count,
-	bool in_handler)
+static struct module *new_module(const struct loaded_object *o, const struct build_id *id,
+	bool is_go, const struct cfi_table *unwind, const struct spool_segment *segments,
+	size_t segment_count, bool in_handler)
 {
 	const char *path = object_find_path(o);
 	uint64_t fingerprint = id->size ? 0 : fingerprint_of(path, unwind);
@@ -414,7 +414,8 @@ static bool describe_found(const struct dl_find_object *found, struct loaded_obj
 		.unwind_header = found->dlfo_eh_frame,
 		.flags = SPOOL_MODULE_DLOPENED,
 	};
-	if (o->map_end - o->map_start < sizeof(*elf) || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 ||
+	if (o->map_end - o->map_start < sizeof(*elf) ||
+		memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 ||
 		elf->e_phentsize != sizeof(Elf64_Phdr) ||
 		elf->e_phoff > o->map_end - o->map_start ||
 		elf->e_phnum * sizeof(Elf64_Phdr) > o->map_end - o->map_start - elf->e_phoff)
@@ -498,7 +499,8 @@ void modules_before_dlclose(void)
 {
 	uint64_t old_mask;
 
-	/* Before the close: afterwards another thread may have a new library with the same handle. */
+	/* Before the close: afterwards another thread may have a new library with the same
+	 * handle. */
 	forget_handles();
 	if (!copies_pending || !lock_blocking_signals(&old_mask))
 		return;

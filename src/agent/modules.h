@@ -8,11 +8,11 @@
  *
  * Unwind tables of libraries that dlclose() can take away are copied when the library is
  * registered, so a handler never reads memory that may vanish.  (A big table met first inside a
- * handler is used in place, by threads that run in that library, until the next call of dlsym or dlclose
- * copies it.)
+ * handler is used in place, by threads that run in that library, until the next call of dlsym
+ * or dlclose copies it.)
  *
- * New libraries are found when dlsym() is called with their handle, or when a handler meets a pc
- * that the map does not cover: _dl_find_object (glibc 2.35) answers there without a lock.
+ * New libraries are found when dlsym() is called with their handle, or when a handler meets a
+ * pc that the map does not cover: _dl_find_object (glibc 2.35) answers there without a lock.
  */
 #ifndef AGENT_MODULES_H
 #define AGENT_MODULES_H

@@ -7,8 +7,8 @@
 
 struct real real;
 
-/* dlsym is one of our own hooks, so it is asked for by version: first glibc 2.34's libc.so, then the
- * libdl.so of older ones. */
+/* dlsym is one of our own hooks, so it is asked for by version: first glibc 2.34's libc.so,
+ * then the libdl.so of older ones. */
 static void *find_dlsym(void)
 {
 	void *found = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34");
@@ -23,9 +23,21 @@ COLD void real_start(void)
 		const char *name;
 		size_t offset;
 	} rows[] = {
-		ROW(dlclose), ROW(pthread_create), ROW(thrd_create), ROW(pthread_setname_np),
-		ROW(prctl), ROW(sigaction), ROW(signal), ROW(__sysv_signal), ROW(sigset), ROW(sigprocmask), ROW(pthread_sigmask),
-		ROW(sigwait), ROW(sigwaitinfo), ROW(sigtimedwait), ROW(_exit),
+		ROW(dlclose),
+		ROW(pthread_create),
+		ROW(thrd_create),
+		ROW(pthread_setname_np),
+		ROW(prctl),
+		ROW(sigaction),
+		ROW(signal),
+		ROW(__sysv_signal),
+		ROW(sigset),
+		ROW(sigprocmask),
+		ROW(pthread_sigmask),
+		ROW(sigwait),
+		ROW(sigwaitinfo),
+		ROW(sigtimedwait),
+		ROW(_exit),
 	};
 #undef ROW
 	void *(*lookup)(void *, const char *);

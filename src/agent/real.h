@@ -1,6 +1,6 @@
 /*
- * The functions behind our hooks, and other functions of libc that are looked up rather than linked.
- * Filled once by real_start(); dlsym cannot be asked from handlers.
+ * The functions behind our hooks, and other functions of libc that are looked up rather than
+ * linked. Filled once by real_start(); dlsym cannot be asked from handlers.
  */
 #ifndef AGENT_REAL_H
 #define AGENT_REAL_H
@@ -17,8 +17,8 @@ struct real {
 	void *(*dlsym)(void *handle, const char *name);
 	int (*dlclose)(void *handle);
 	int (*find_object)(void *pc, struct dl_find_object *found); /* NULL: glibc < 2.35 */
-	int (*pthread_create)(
-		pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *argument);
+	int (*pthread_create)(pthread_t *thread, const pthread_attr_t *attr,
+		void *(*start)(void *), void *argument);
 	int (*thrd_create)(thrd_t *thread, thrd_start_t start, void *argument);
 	int (*pthread_setname_np)(pthread_t thread, const char *name);
 	int (*prctl)(int option, ...);

@@ -12,7 +12,8 @@
 typedef void signal_handler(int number, siginfo_t *info, void *context);
 
 /* Take the first free real-time signal, from the highest down, for HANDLER (SA_ONSTACK |
- * SA_RESTART, everything blocked meanwhile).  Its number, or -EBUSY.  Unblocks it for the calling thread. */
+ * SA_RESTART, everything blocked meanwhile).  Its number, or -EBUSY.  Unblocks it for the
+ * calling thread. */
 int signals_start(signal_handler *handler);
 
 /* 0 before signals_start(): no signal is ours. */

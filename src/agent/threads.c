@@ -138,7 +138,8 @@ static clockid_t thread_clock(uint32_t tid)
  * process, whose ticks count only when they meet such a thread. */
 static void run_process_timer(void)
 {
-	if (process_timer >= 0 && __atomic_exchange_n(&process_timer_runs, 1, __ATOMIC_RELAXED) == 0)
+	if (process_timer >= 0 &&
+		__atomic_exchange_n(&process_timer_runs, 1, __ATOMIC_RELAXED) == 0)
 		set_timer(process_timer, 0, 1 + random_below(period_ns), period_ns);
 }
 

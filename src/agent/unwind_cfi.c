@@ -36,7 +36,8 @@ union rule {
 		uint64_t saves_rbp : 1;
 		uint64_t is_go : 1;
 		uint64_t is_agent : 1;
-		uint64_t is_entered : 1; /* no call: a return address here is a start, not one behind */
+		uint64_t is_entered : 1; /* no call: a return address here is a start, not one
+					    behind */
 		int64_t cfa_offset : 20; /* bytes */
 		int64_t rbp_offset : 16; /* words */
 		uint64_t instance : 20;
@@ -252,7 +253,8 @@ static bool keep_three_registers(struct walk *w)
 }
 
 /* Is RA behind a call, and may that call have led to PC?  A direct one (e8 rel32) must lead to
- * shortly before it; of an indirect one (ff /2, with up to 6 bytes of operand) that is not known. */
+ * shortly before it; of an indirect one (ff /2, with up to 6 bytes of operand) that is not
+ * known. */
 static bool is_behind_call(struct walk *w, uint64_t ra, bool take_indirect)
 {
 	uint64_t bytes, target;
@@ -288,8 +290,9 @@ static bool step_frameless_leaf(struct walk *w, union rule rule)
 }
 
 /* Code that keeps rbp as frame pointer: Go, JIT compilers, assembler.  Where it does not, rbp
- * is any number, so everything is checked.  Go's C calls switch from the goroutine's stack to the thread's,
- * with rbp kept (runtime.asmcgocall): there the caller's frame may lie anywhere. */
+ * is any number, so everything is checked.  Go's C calls switch from the goroutine's stack to
+ * the thread's, with rbp kept (runtime.asmcgocall): there the caller's frame may lie anywhere.
+ */
 static bool step_frame_pointer(struct walk *w, union rule rule)
 {
 	struct stack_memory *memory = &w->scratch->memory;

@@ -127,8 +127,8 @@ static void describe_range(const struct setting *row, char *text, size_t size)
 	put_number(&t, row->maximum);
 }
 
-static bool set_row(
-	struct settings *s, const struct setting *row, const char *value, char *why, size_t why_size)
+static bool set_row(struct settings *s, const struct setting *row, const char *value, char *why,
+	size_t why_size)
 {
 	void *field = (char *)s + row->offset;
 	const char *rest = "";

@@ -20,8 +20,11 @@ struct record_options {
 	bool quiet;
 };
 
-#define SETTING_ROW(letter, name, setting) \
-	{ letter, name, OPTION_SETTING, offsetof(struct record_options, settings), setting, NULL, NULL }
+#define SETTING_ROW(letter, name, setting)                                                     \
+	{                                                                                      \
+		letter, name, OPTION_SETTING, offsetof(struct record_options, settings),       \
+			setting, NULL, NULL                                                    \
+	}
 
 static const struct option_row rows[] = {
 	SETTING_ROW('F', "freq", "freq"),

@@ -98,7 +98,8 @@ static const struct option_row recover_rows[] = {
 static const struct command_line recover_line = {
 	.command = "recover",
 	.synopsis = "[SPOOL...]",
-	.purpose = "Write the profiles of processes that were killed; of all there are, or of these "
+	.purpose = "Write the profiles of processes that were killed; of all there are, or of "
+		   "these "
 		   "spools.",
 	.rows = recover_rows,
 };

@@ -91,7 +91,8 @@ static void prepare_environment(const char *agent, const struct settings *settin
 /* The signals that we wait for instead of dying of them. */
 static void signals_of_ours(sigset_t *set)
 {
-	static const int numbers[] = { SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
+	static const int numbers[] = {
+		SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
 
 	sigemptyset(set);
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)

@@ -56,8 +56,8 @@ void options_complain(const struct command_line *line, const char *what)
 	message("%s: %s; try plugprof %s --help", line->command, what, line->command);
 }
 
-static bool apply(
-	const struct command_line *line, const struct option_row *row, const char *value, void *target)
+static bool apply(const struct command_line *line, const struct option_row *row,
+	const char *value, void *target)
 {
 	void *field = (char *)target + row->offset;
 	char why[SETTINGS_TEXT_MAX + 128];

@@ -1,6 +1,6 @@
 /*
- * Command lines as tables: each subcommand lists its options once, and parsing, --help and the error
- * messages follow from the list.
+ * Command lines as tables: each subcommand lists its options once, and parsing, --help and the
+ * error messages follow from the list.
  */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H

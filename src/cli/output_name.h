@@ -16,10 +16,12 @@ char *output_name_expand(
 /* NAME with ".MIDDLE" before its ".pb.gz" (or at its end).  The caller's to free(). */
 char *output_name_insert(const char *name, const char *middle);
 
-/* NAME, or when a file of that name is there NAME with the pid, if it lacks it, and then a number. */
+/* NAME, or when a file of that name is there NAME with the pid, if it lacks it, and then a
+ * number. */
 char *output_name_unused(const char *name, unsigned int pid);
 
-/* Can a file of this name be made?  0 or -errno, with *FOLDER (free()d by the caller) the folder asked. */
+/* Can a file of this name be made?  0 or -errno, with *FOLDER (free()d by the caller) the
+ * folder asked. */
 int output_name_check(const char *name, char **folder);
 
 #endif

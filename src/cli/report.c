@@ -27,7 +27,8 @@ static bool is_resolved(const struct profile *p, const struct profile_location *
 			p, p->functions.items[outermost->function_id - 1].name));
 }
 
-static struct module_report *report_for(struct report *report, const char *path, const char *build_id)
+static struct module_report *report_for(
+	struct report *report, const char *path, const char *build_id)
 {
 	struct module_report *m;
 

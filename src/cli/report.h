@@ -27,7 +27,8 @@ struct module_report {
 	int64_t self; /* of the last sample type: samples whose leaf is here */
 };
 
-/* What the label "plugin" adds up to, in the last sample type's unit; the host itself is left out. */
+/* What the label "plugin" adds up to, in the last sample type's unit; the host itself is left
+ * out. */
 struct plugin_report {
 	char *name;
 	int64_t value;

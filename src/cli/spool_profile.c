@@ -166,9 +166,10 @@ static void add_sample(struct reading *r, const struct spool_stack_view *stack, 
 {
 	struct profile *p = r->profile;
 	struct profile_label labels[2] = {
-		{ .key = profile_intern(p, "plugin"),
-			.str = profile_intern(p, plugin_label(r, stack)) },
-		{ .key = profile_intern(p, "thread"), .str = profile_intern(p, stack->thread_name) },
+		{.key = profile_intern(p, "plugin"),
+			.str = profile_intern(p, plugin_label(r, stack))},
+		{.key = profile_intern(p, "thread"),
+			.str = profile_intern(p, stack->thread_name)},
 	};
 	uint32_t ids[SPOOL_FRAMES_PER_STACK_MAX];
 	int64_t values[2];

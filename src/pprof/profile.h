@@ -86,7 +86,8 @@ struct profile *profile_clone(const struct profile *p); /* with the same ids */
 void profile_free(struct profile *p); /* takes NULL */
 
 uint32_t profile_intern(struct profile *p, const char *text); /* NULL is "" */
-const char *profile_string(const struct profile *p, uint32_t id); /* borrowed until profile_free() */
+const char *profile_string(
+	const struct profile *p, uint32_t id); /* borrowed until profile_free() */
 
 void profile_add_sample_type(struct profile *p, const char *type, const char *unit);
 void profile_add_comment(struct profile *p, const char *text);

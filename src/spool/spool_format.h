@@ -47,17 +47,21 @@ enum spool_state {
 
 /* What was seen, and what was lost and why. */
 enum spool_counter {
-	SPOOL_COUNT_TICKS = 0, /* timer periods that samples stand for, the lost ones included */
+	SPOOL_COUNT_TICKS =
+		0, /* timer periods that samples stand for, the lost ones included */
 	SPOOL_COUNT_SAMPLES = 1, /* samples taken: one may stand for several periods */
-	SPOOL_LOST_BUSY = 2, /* periods lost: no scratch memory free, too many handlers at once */
+	SPOOL_LOST_BUSY =
+		2, /* periods lost: no scratch memory free, too many handlers at once */
 	SPOOL_LOST_MEMORY = 3, /* periods lost: tmpfs or memory limit refused a page */
 	SPOOL_COUNT_TABLE_FULL = 4, /* periods kept under the frame "stack table full" */
 	SPOOL_COUNT_TRUNCATED = 5, /* stacks that ended before their root */
 	SPOOL_COUNT_THREADS = 6, /* threads that got a timer */
 	SPOOL_COUNT_THREADS_SCANNED = 7, /* of these, found by a scan and not by a hook */
-	SPOOL_COUNT_TIMERS_REFUSED = 8, /* threads without a timer of their own (RLIMIT_SIGPENDING) */
+	SPOOL_COUNT_TIMERS_REFUSED =
+		8, /* threads without a timer of their own (RLIMIT_SIGPENDING) */
 	SPOOL_COUNT_FALLBACK_TICKS = 9, /* periods counted by the process-wide timer instead */
-	SPOOL_COUNT_MODULES_DROPPED = 10, /* libraries that found no place in journal or tables */
+	SPOOL_COUNT_MODULES_DROPPED =
+		10, /* libraries that found no place in journal or tables */
 	SPOOL_COUNT_FOREIGN_SIGNALS = 11, /* our signal, sent by somebody else */
 	SPOOL_COUNTERS_MAX = 32,
 };
@@ -152,8 +156,9 @@ struct spool_module {
 	uint8_t build_id[SPOOL_BUILD_ID_MAX];
 	uint32_t path_length; /* bytes after the segments, no NUL */
 	uint32_t segment_count; /* struct spool_segment, behind this struct */
-	uint32_t names_length; /* bytes after the path: DT_SONAME (may be empty) and every DT_NEEDED,
-				* each with its NUL: tells a plugin from what it only needs */
+	uint32_t names_length; /* bytes after the path: DT_SONAME (may be empty) and every
+				* DT_NEEDED, each with its NUL: tells a plugin from what it only
+				* needs */
 };
 static_assert(sizeof(struct spool_module) == 120, "spool format changed");
 

@@ -403,9 +403,8 @@ static enum find find_stack(struct spool_writer *w, uint64_t key, const spool_fr
 		if (UNLIKELY(!touch(w, stack, sizeof(*stack))))
 			return NO_MEMORY;
 		seen = __atomic_load_n(&stack->key, __ATOMIC_ACQUIRE);
-		if (seen == 0 &&
-			__atomic_compare_exchange_n(&stack->key, &seen, key, false, __ATOMIC_ACQ_REL,
-				__ATOMIC_ACQUIRE)) {
+		if (seen == 0 && __atomic_compare_exchange_n(&stack->key, &seen, key, false,
+					 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 			__atomic_fetch_add(&w->header->stacks_used, 1, __ATOMIC_RELAXED);
 			stack->thread_name = thread_name;
 			*ret = stack;
@@ -430,7 +429,8 @@ static enum find find_full_stack(struct spool_writer *w, struct spool_stack **re
 
 	if (!touch(w, stack, sizeof(*stack)) || !touch(w, &w->frames[0], sizeof(w->frames[0])))
 		return NO_MEMORY;
-	__atomic_store_n(&w->frames[0], spool_frame_note(SPOOL_NOTE_TABLE_FULL, 0), __ATOMIC_RELAXED);
+	__atomic_store_n(
+		&w->frames[0], spool_frame_note(SPOOL_NOTE_TABLE_FULL, 0), __ATOMIC_RELAXED);
 	__atomic_store_n(&stack->key, 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&stack->frames, 1, __ATOMIC_RELEASE);
 	*ret = stack;

@@ -1,7 +1,7 @@
 /*
  * The agent's half of the spool.  There is one writer in a process.  Everything but
- * spool_create() may be called from signal handlers; nothing here allocates, waits or touches errno.
- * A write that finds no room is dropped and counted (enum spool_counter).
+ * spool_create() may be called from signal handlers; nothing here allocates, waits or touches
+ * errno. A write that finds no room is dropped and counted (enum spool_counter).
  */
 #ifndef SPOOL_WRITER_H
 #define SPOOL_WRITER_H
@@ -42,8 +42,8 @@ int spool_create(struct spool_writer *w, const char *folder, const struct spool_
 void spool_begin(struct spool_writer *w);
 /* Recording is over: sets end time and SPOOL_ENDED. */
 void spool_end(struct spool_writer *w);
-/* Copy FROM's journal and thread names, so that module ids, journal offsets and name indices mean the same
- * in W, which was just created.  For a child of fork(). */
+/* Copy FROM's journal and thread names, so that module ids, journal offsets and name indices
+ * mean the same in W, which was just created.  For a child of fork(). */
 void spool_inherit(struct spool_writer *w, const struct spool_writer *from);
 /* Unmap; the file stays.  Also what a child of fork() does with its parent's spool. */
 void spool_abandon(struct spool_writer *w);
@@ -53,7 +53,8 @@ void spool_count(struct spool_writer *w, enum spool_counter counter, uint64_t mo
 /* Journal.  The caller sees to it that only one thread writes at a time. */
 bool spool_append_text(struct spool_writer *w, enum spool_text_kind kind, const char *text);
 /* MODULE's sizes and counts tell how much SEGMENTS, PATH and NAMES hold; its record part is
- * filled in here.  The record in the spool, whose changing fields the caller updates; NULL: no room. */
+ * filled in here.  The record in the spool, whose changing fields the caller updates; NULL: no
+ * room. */
 struct spool_module *spool_append_module(struct spool_writer *w, const struct spool_module *module,
 	const struct spool_segment *segments, const char *path, const char *names);
 

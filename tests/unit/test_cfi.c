@@ -100,9 +100,9 @@ END_TEST
 START_TEST(a_program_is_run_up_to_the_address_asked_for_and_tells_its_row)
 {
 	const struct text program = TEXT(LOW(DW_CFA_advance_loc, 1), DW_CFA_def_cfa_offset, 16,
-		DW_CFA_advance_loc1, 0x10, DW_CFA_def_cfa_offset, 24, DW_CFA_advance_loc2, 0x20, 0,
-		DW_CFA_def_cfa_offset, 32, DW_CFA_advance_loc4, 0x40, 0, 0, 0, DW_CFA_def_cfa_offset,
-		40);
+		DW_CFA_advance_loc1, 0x10, DW_CFA_def_cfa_offset, 24, DW_CFA_advance_loc2, 0x20,
+		0, DW_CFA_def_cfa_offset, 32, DW_CFA_advance_loc4, 0x40, 0, 0, 0,
+		DW_CFA_def_cfa_offset, 40);
 	static const struct {
 		uint64_t start, end;
 		int32_t offset;
@@ -565,7 +565,8 @@ START_TEST(an_expression_starts_with_the_cfa_and_its_top_is_the_value)
 	uint64_t value;
 
 	ck_assert_int_eq(evaluate(c->text, &value), CFI_STEPPED);
-	ck_assert_msg(value == c->value, "case %d: %#lx, not %#lx", _i, (long)value, (long)c->value);
+	ck_assert_msg(
+		value == c->value, "case %d: %#lx, not %#lx", _i, (long)value, (long)c->value);
 }
 END_TEST
 
@@ -617,10 +618,11 @@ static void make_rich(void)
 	start_image(&image, 2);
 	cie = put_cie(&image, "zPLR", AS_TEXT(0x9b, 1, 2, 3, 4, 0x1b, 0x1b), AS_TEXT(USUAL_CIE));
 	fde = put_fde(&image, cie, FUNCTION_VADDR, 0x80,
-		AS_TEXT(LOW(DW_CFA_advance_loc, 1), DW_CFA_def_cfa_offset, 16, LOW(DW_CFA_offset, 6),
-			2, LOW(DW_CFA_advance_loc, 3), DW_CFA_def_cfa_register, 6,
-			DW_CFA_remember_state, DW_CFA_advance_loc1, 0x20, DW_CFA_def_cfa, 7, 8,
-			DW_CFA_advance_loc1, 1, DW_CFA_restore_state));
+		AS_TEXT(LOW(DW_CFA_advance_loc, 1), DW_CFA_def_cfa_offset, 16,
+			LOW(DW_CFA_offset, 6), 2, LOW(DW_CFA_advance_loc, 3),
+			DW_CFA_def_cfa_register, 6, DW_CFA_remember_state, DW_CFA_advance_loc1,
+			0x20, DW_CFA_def_cfa, 7, 8, DW_CFA_advance_loc1, 1,
+			DW_CFA_restore_state));
 	put_search_row(&image, 0, FUNCTION_VADDR, fde);
 	cie = put_cie(&image, "zRS", AS_TEXT(0x1b),
 		AS_TEXT(DW_CFA_def_cfa_expression, 4, DW_OP_breg7, 0xa0, 1, DW_OP_deref,

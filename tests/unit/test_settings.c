@@ -144,9 +144,9 @@ START_TEST(a_text_is_as_long_as_its_field_and_no_longer)
 }
 END_TEST
 
-static const char *const round_trips[] = { "", "off", "freq=1,duration=10.5s,raw",
-	"file=\\,\\\\\\,.pb.gz,spool=/x y/\\,", "verbose,session=1234567890123,recorder=42,freq=10000",
-	"duration=365h" };
+static const char *const round_trips[] = {"", "off", "freq=1,duration=10.5s,raw",
+	"file=\\,\\\\\\,.pb.gz,spool=/x y/\\,",
+	"verbose,session=1234567890123,recorder=42,freq=10000", "duration=365h"};
 
 START_TEST(what_is_formatted_is_read_back_the_same)
 {

@@ -309,8 +309,8 @@ START_TEST(threads_that_append_at_once_lose_and_invent_nothing)
 
 		for (size_t i = 0; i < view.frame_count; i++)
 			ck_assert_uint_eq(view.frames[i], spool_frame_of(1, number * 1000 + i));
-		ck_assert_uint_eq(view.periods,
-			number < 200 ? THREADS * (uint64_t)ROUNDS / 200 : 2 * (uint64_t)ROUNDS / 100);
+		ck_assert_uint_eq(view.periods, number < 200 ? THREADS * (uint64_t)ROUNDS / 200
+							     : 2 * (uint64_t)ROUNDS / 100);
 	}
 	ck_assert_uint_eq(stack_count, 200 + THREADS * 100);
 	ck_assert_uint_eq(total_periods(r), THREADS * (uint64_t)ROUNDS * 3);
@@ -612,8 +612,10 @@ static uint8_t *small_spool(size_t *size)
 	at += h->sections[1].size;
 	h->sections[2].offset = at;
 	for (uint64_t i = 0; i < 8; i++) {
-		const struct spool_stack stack = {
-			.key = i + 1, .frames = 4 * i << 16 | 4, .periods = i + 1, .thread_name = i % 3 };
+		const struct spool_stack stack = {.key = i + 1,
+			.frames = 4 * i << 16 | 4,
+			.periods = i + 1,
+			.thread_name = i % 3};
 
 		memcpy(data + at, &stack, sizeof(stack));
 		at += sizeof(stack);
@@ -754,7 +756,8 @@ START_TEST(a_record_of_an_unknown_type_and_an_unknown_section_are_passed_over)
 	uint8_t *journal = data + header_of(data)->sections[0].offset;
 
 	((struct spool_record *)journal)->type = 999;
-	header_of(data)->sections[5] = (struct spool_section){ .type = 999, .offset = 1, .size = 1 };
+	header_of(data)->sections[5] =
+		(struct spool_section){.type = 999, .offset = 1, .size = 1};
 	ck_assert_int_eq(spool_reader_over(data, size, &r), 0);
 	ck_assert_str_eq(spool_reader_text(r, SPOOL_TEXT_EXECUTABLE), "");
 	ck_assert(spool_reader_module(r, 2, &module));

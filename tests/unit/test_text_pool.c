@@ -53,7 +53,8 @@ START_TEST(a_text_without_end_is_cut)
 	char *text = malloc(3 * TEXT_SIZE_MAX);
 
 	memset(text, 'x', 3 * TEXT_SIZE_MAX);
-	ck_assert_uint_eq(strlen(text_pool_add_sized(pool, text, 3 * TEXT_SIZE_MAX)), TEXT_SIZE_MAX);
+	ck_assert_uint_eq(
+		strlen(text_pool_add_sized(pool, text, 3 * TEXT_SIZE_MAX)), TEXT_SIZE_MAX);
 	free(text);
 }
 END_TEST

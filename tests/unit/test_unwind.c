@@ -259,7 +259,8 @@ END_TEST
 
 START_TEST(a_stack_that_cannot_be_read_ends_in_a_note)
 {
-	uint8_t *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *pages =
+		mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t *last = (uint64_t *)(pages + 4096) - 1;
 	const uint64_t nowhere[] = { 0, 8, address_of(last + 1), (uint64_t)1 << 46,
 		(uint64_t)1 << 63, UINT64_MAX - 7, UINT64_MAX };
@@ -384,7 +385,8 @@ static void survive_random_states(struct stack_range range, bool is_known, int s
 
 START_TEST(random_registers_over_a_random_stack_never_fault)
 {
-	const struct stack_range range = { address_of(stack), address_of(stack + ARRAY_SIZE(stack)) };
+	const struct stack_range range = {
+		address_of(stack), address_of(stack + ARRAY_SIZE(stack))};
 
 	for (int round = 0; round < 50; round++) {
 		for (size_t i = 0; i < ARRAY_SIZE(stack); i++)

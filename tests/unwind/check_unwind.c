@@ -131,8 +131,8 @@ static enum exception compare_register(const struct row *row, const struct machi
 
 	if (dwarf_frame_register(row->theirs, number, memory, &ops, &count) != 0)
 		return LIBDW_REFUSES;
-	/* Where the FDE says nothing, libdw adds what the ABI says, but takes rax for rbx (seen with
-	 * 0.188): only registers that decide the walk are held to it. */
+	/* Where the FDE says nothing, libdw adds what the ABI says, but takes rax for rbx (seen
+	 * with 0.188): only registers that decide the walk are held to it. */
 	if (count == 0 && !is_set && number != CFI_RBP && number != CFI_RSP && number != CFI_RA)
 		return NONE;
 	if (count == 0 && ops) /* undefined */
@@ -342,9 +342,11 @@ static void check_section(struct object *o, Elf_Data *section, uint64_t section_
 		}
 		if (encoding < 0 ||
 			!read_range(entry.fde.start, entry.fde.end,
-				section_vaddr + (uint64_t)(entry.fde.start - (uint8_t *)section->d_buf),
+				section_vaddr +
+					(uint64_t)(entry.fde.start - (uint8_t *)section->d_buf),
 				(uint8_t)encoding, &start, &size))
-			printf("%s: FDE at %#" PRIx64 ": encoding %#x\n", o->path, offset, encoding);
+			printf("%s: FDE at %#" PRIx64 ": encoding %#x\n", o->path, offset,
+				encoding);
 		else
 			check_function(o, start, size);
 	}

@@ -257,6 +257,6 @@ KEPT uint64_t shape_first_calls(uint64_t seed)
 	strfry(text);
 	memfrob(text, sizeof(text));
 	swab(text, text + 20, 10);
-	return seed + (uint64_t)l64a(5)[0] + (uint64_t)a64l("9") + (lfind(&seed, &seed, &(size_t){ 1 },
-		sizeof(seed), compare) != NULL);
+	return seed + (uint64_t)l64a(5)[0] + (uint64_t)a64l("9") +
+	       (lfind(&seed, &seed, &(size_t){1}, sizeof(seed), compare) != NULL);
 }

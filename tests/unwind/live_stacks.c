@@ -187,7 +187,8 @@ static bool equal(const struct stack *a, const struct stack *b)
  * has lost itself too. */
 static bool goes_on(const struct stack *ours, const struct stack *other)
 {
-	const bool has_note = spool_frame_module(ours->frames[ours->count - 1]) == SPOOL_MODULE_NOTE;
+	const bool has_note =
+		spool_frame_module(ours->frames[ours->count - 1]) == SPOOL_MODULE_NOTE;
 
 	return other->count > 0 && other->count < ours->count &&
 		memcmp(ours->frames, other->frames, other->count * sizeof(ours->frames[0])) == 0 &&
