@@ -194,6 +194,7 @@ static void start(void)
 	threads_start(&spool, SECOND_NS / settings.freq_hz, signals_number());
 	start_sampling();
 	threads_begin(threads_main_stack(), 0, NULL);
+	threads_name_self(); /* what its first threads inherit */
 	threads_scan_now();
 }
 

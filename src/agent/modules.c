@@ -26,7 +26,7 @@
 #define HANDLES_KNOWN 256
 
 static struct module modules[MODULES_MAX];
-static struct module_instance instances[INSTANCES_MAX];
+struct module_instance module_instances[INSTANCES_MAX];
 static struct module_map buffers[MAP_BUFFERS];
 static struct module_map *current = &buffers[0];
 static uint32_t module_count, instance_count;
@@ -116,11 +116,6 @@ uint64_t modules_epoch(void)
 	return __atomic_load_n(&epoch, __ATOMIC_ACQUIRE);
 }
 
-struct module_instance *module_instance_at(uint32_t index)
-{
-	return &instances[index];
-}
-
 static struct module_map *free_buffer(void)
 {
 	for (size_t i = 0; i < MAP_BUFFERS; i++)
@@ -170,11 +165,11 @@ static bool publish(const struct module_span *new_spans, size_t new_count)
 	for (uint32_t i = 0; i < current->count; i++)
 		for (size_t n = 0; n < new_count; n++)
 			if (overlaps(&current->spans[i], &new_spans[n]) &&
-				instances[current->spans[i].instance].is_live)
-				mark_unloaded(&instances[current->spans[i].instance]);
+				module_instances[current->spans[i].instance].is_live)
+				mark_unloaded(&module_instances[current->spans[i].instance]);
 	map->count = 0;
 	for (uint32_t i = 0; i < current->count; i++)
-		if (instances[current->spans[i].instance].is_live)
+		if (module_instances[current->spans[i].instance].is_live)
 			map->spans[map->count++] = current->spans[i];
 	for (size_t n = 0; n < new_count; n++)
 		insert_span(map, &new_spans[n]);
@@ -285,14 +280,15 @@ static struct module_instance *new_instance(const struct module *m, uint64_t bia
 	static uint32_t recycled;
 
 	for (uint32_t i = 0; i < instance_count; i++)
-		if (!instances[i].is_live && instances[i].module == m && instances[i].bias == bias)
-			return &instances[i];
+		if (!module_instances[i].is_live && module_instances[i].module == m &&
+			module_instances[i].bias == bias)
+			return &module_instances[i];
 	if (instance_count < INSTANCES_MAX)
-		return &instances[instance_count++];
+		return &module_instances[instance_count++];
 	for (uint32_t i = 0; i < INSTANCES_MAX; i++) {
 		recycled = (recycled + 1) % INSTANCES_MAX;
-		if (!instances[recycled].is_live)
-			return &instances[recycled];
+		if (!module_instances[recycled].is_live)
+			return &module_instances[recycled];
 	}
 	return NULL;
 }
@@ -332,7 +328,7 @@ static bool add_object(struct loaded_object *o, bool in_handler)
 		spans[i] = (struct module_span){
 			.start = segments[i].vaddr + o->bias,
 			.end = segments[i].vaddr + segments[i].size + o->bias,
-			.instance = (uint32_t)(instance - instances),
+			.instance = (uint32_t)(instance - module_instances),
 		};
 	if (!publish(spans, segment_count))
 		return false;
@@ -454,8 +450,8 @@ static bool is_registered(const struct loaded_object *o)
 
 	object_find_build_id(o, &id, &is_go);
 	for (uint32_t i = 0; i < instance_count; i++)
-		if (instances[i].is_live && instances[i].map_start == o->map_start)
-			return build_id_equal(&instances[i].module->build_id, &id);
+		if (module_instances[i].is_live && module_instances[i].map_start == o->map_start)
+			return build_id_equal(&module_instances[i].module->build_id, &id);
 	return false;
 }
 
@@ -527,8 +523,9 @@ void modules_after_dlclose(void)
 	if (!real.find_object || !lock_blocking_signals(&old_mask))
 		return;
 	for (uint32_t i = 0; i < instance_count; i++)
-		if (instances[i].is_live && instances[i].is_removable && is_gone(&instances[i])) {
-			mark_unloaded(&instances[i]);
+		if (module_instances[i].is_live && module_instances[i].is_removable &&
+			is_gone(&module_instances[i])) {
+			mark_unloaded(&module_instances[i]);
 			some_gone = true;
 		}
 	/* When the map cannot be replaced now the next one drops the dead spans. */

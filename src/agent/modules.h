@@ -75,7 +75,11 @@ uint64_t modules_epoch(void);
 
 /* The span that holds PC; NULL: none.  Its instance may be dead meanwhile.  Signal-safe. */
 const struct module_span *module_map_find(const struct module_map *map, uint64_t pc);
-struct module_instance *module_instance_at(uint32_t index);
+extern struct module_instance module_instances[];
+static inline struct module_instance *module_instance_at(uint32_t index)
+{
+	return &module_instances[index];
+}
 
 /* Nothing covers PC: register the library that does.  True: there is a new map.
  * Signal-safe; may take as long as copying 256 KiB, once a library. */

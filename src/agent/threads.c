@@ -8,6 +8,7 @@
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
@@ -21,6 +22,7 @@
 #define SLOTS 32768 /* threads alive at once that are remembered; a power of two */
 #define PROBES_MAX 64
 #define SCAN_INTERVAL_NS UINT64_C(500000000)
+#define FULL_SCAN_INTERVAL_NS UINT64_C(10000000000)
 #define FORGET_BATCH 256 /* slots checked for dead threads in one scan */
 #define STACK_LOWEST_PART 8192
 #define MAIN_STACK_MAX ((uint64_t)64 << 20) /* where the limit is higher, beyond is asked for */
@@ -34,7 +36,7 @@ static uint64_t period_ns;
 static int signal_number;
 static uint64_t random_state;
 static uint32_t names_generation = 1;
-static uint64_t last_scan_ns;
+static uint64_t last_scan_ns, last_full_scan_ns;
 static uint32_t forget_next;
 static int process_timer = -1; /* the fallback; made at the start while timers can be had */
 static uint32_t process_timer_runs;
@@ -44,6 +46,7 @@ static uint32_t process_timer_runs;
 #define REMOVED UINT64_MAX
 
 static uint64_t slots[SLOTS];
+static uint32_t slots_used;
 
 static uint32_t slot_tid(uint64_t slot)
 {
@@ -73,8 +76,10 @@ static bool add_slot(uint32_t tid, int timer)
 		if ((value == 0 || value == REMOVED) &&
 			__atomic_compare_exchange_n(slot, &value,
 				(uint64_t)tid << 32 | (uint32_t)(timer + 1), false,
-				__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+				__ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+			__atomic_fetch_add(&slots_used, 1, __ATOMIC_RELAXED);
 			return true;
+		}
 	}
 	return false;
 }
@@ -89,6 +94,7 @@ static bool drop_timer(uint32_t tid)
 		!__atomic_compare_exchange_n(
 			slot, &value, REMOVED, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return false;
+	__atomic_fetch_sub(&slots_used, 1, __ATOMIC_RELAXED);
 	raw_syscall1(SYS_timer_delete, (long)(uint32_t)value - 1);
 	return true;
 }
@@ -197,6 +203,7 @@ void threads_start(struct spool_writer *to, uint64_t period, int number)
 	signal_number = number;
 	random_state = __rdtsc();
 	last_scan_ns = monotonic_ns();
+	last_full_scan_ns = last_scan_ns;
 	if (create_timer(CLOCK_PROCESS_CPUTIME_ID, 0, &process_tick_cookie, &process_timer) < 0)
 		process_timer = -1;
 }
@@ -204,6 +211,7 @@ void threads_start(struct spool_writer *to, uint64_t period, int number)
 void threads_restart_in_child(struct spool_writer *to)
 {
 	memset(slots, 0, sizeof(slots));
+	slots_used = 0;
 	process_timer_runs = 0;
 	threads_start(to, period_ns, signal_number);
 	give_timer_to_self();
@@ -316,6 +324,26 @@ void threads_scan_now(void)
 	forget_dead();
 }
 
+/* The folder has two links more than threads (proc(5)): as many as we know are most likely
+ * those we know. */
+static bool count_is_known(void)
+{
+	struct stat st;
+
+	return raw_syscall4(SYS_newfstatat, AT_FDCWD, (long)"/proc/self/task", (long)&st, 0) == 0 &&
+		st.st_nlink == __atomic_load_n(&slots_used, __ATOMIC_RELAXED) + 2;
+}
+
+static void scan_if_needed(uint64_t now_ns)
+{
+	if (now_ns - __atomic_load_n(&last_full_scan_ns, __ATOMIC_RELAXED) <
+			FULL_SCAN_INTERVAL_NS &&
+		count_is_known())
+		return;
+	__atomic_store_n(&last_full_scan_ns, now_ns, __ATOMIC_RELAXED);
+	threads_scan_now();
+}
+
 void threads_scan_sometimes(uint64_t now_ns)
 {
 	uint64_t last = __atomic_load_n(&last_scan_ns, __ATOMIC_RELAXED);
@@ -323,7 +351,7 @@ void threads_scan_sometimes(uint64_t now_ns)
 	if (UNLIKELY(now_ns - last >= SCAN_INTERVAL_NS) &&
 		__atomic_compare_exchange_n(&last_scan_ns, &last, now_ns, false, __ATOMIC_RELAXED,
 			__ATOMIC_RELAXED))
-		threads_scan_now();
+		scan_if_needed(now_ns);
 }
 
 /* --- names --- */

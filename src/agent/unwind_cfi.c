@@ -13,6 +13,8 @@
 #define _GNU_SOURCE
 #include "agent/unwind.h"
 
+#include <string.h>
+
 #include "agent/code_ranges.h"
 #include "agent/modules.h"
 #include "base/compiler.h"
@@ -36,17 +38,16 @@ union rule {
 		uint64_t saves_rbp : 1;
 		uint64_t is_go : 1;
 		uint64_t is_agent : 1;
-		uint64_t is_entered : 1; /* no call: a return address here is a start, not one
-					    behind */
-		int64_t cfa_offset : 20; /* bytes */
-		int64_t rbp_offset : 16; /* words */
+		uint64_t is_entered : 1; /* nothing called: a return address here is exact */
 		uint64_t instance : 20;
+		int64_t rbp_offset : 16; /* words */
+		int64_t cfa_offset : 20; /* bytes; on top, where one shift gets it */
 	};
 	uint64_t word;
 };
 static_assert(sizeof(union rule) == 8, "a rule is one word");
 
-#define CACHE_ENTRIES 8192
+#define CACHE_ENTRIES 4096
 
 /* Two words without a lock: a reader that sees halves of two entries sees a TAG that does not
  * fit the rule, and takes it for a miss. */
@@ -57,9 +58,9 @@ static struct cache_entry {
 
 static inline struct cache_entry *cache_slot(uint64_t pc)
 {
-	return &cache[(pc * 0x9e3779b97f4a7c15u) >> (64 - 13)];
+	return &cache[(pc * 0x9e3779b97f4a7c15u) >> (64 - 12)];
 }
-static_assert(CACHE_ENTRIES == 1 << 13, "cache_slot() takes 13 bits");
+static_assert(CACHE_ENTRIES == 1 << 12, "cache_slot() takes 12 bits");
 
 static inline uint64_t cache_tag(uint64_t pc, uint64_t epoch, uint64_t rule)
 {
@@ -406,6 +407,65 @@ static inline bool walk_frame(struct walk *w, bool *again)
 	return step_full(w, pc, rule, again);
 }
 
+#define PREFETCH_AHEAD 1024 /* bytes */
+
+/* Callers of the two common shapes on the thread's own stack, everything in processor
+ * registers.  It stops before the first frame that needs more thought, which is then
+ * walk_frame()'s. */
+static inline void walk_callers(struct walk *w)
+{
+	const struct stack_range readable = w->scratch->memory.readable;
+	spool_frame *const frames = w->scratch->frames;
+	const uint64_t epoch = w->epoch;
+	uint64_t pc = w->pc, sp = w->sp, rbp = w->rbp;
+	size_t count = w->count;
+
+	while (count < SPOOL_FRAMES_PER_STACK_MAX - 1) {
+		const uint64_t lookup_pc = pc - 1;
+		const struct module_instance *instance;
+		uint64_t cfa, ra, rbp_at;
+		union rule rule;
+
+		if (!cache_find(lookup_pc, epoch, &rule) || rule.is_agent ||
+			rule.is_entered || (rule.shape != SHAPE_RSP && rule.shape != SHAPE_RBP))
+			break;
+		cfa = (rule.shape == SHAPE_RSP ? sp : rbp) + (uint64_t)(int64_t)rule.cfa_offset;
+		rbp_at = rule.saves_rbp ? cfa + (uint64_t)((int64_t)rule.rbp_offset * 8) : cfa - 8;
+		if (UNLIKELY(cfa <= sp || cfa - 8 < readable.low || cfa > readable.high ||
+			    rbp_at < readable.low || rbp_at > readable.high - 8))
+			break;
+		memcpy(&ra, (const void *)(cfa - 8), sizeof(ra));
+		if (UNLIKELY(ra == 0))
+			break;
+		if (rule.saves_rbp)
+			memcpy(&rbp, (const void *)rbp_at, sizeof(rbp));
+		__builtin_prefetch((const void *)(cfa + PREFETCH_AHEAD));
+		instance = module_instance_at((uint32_t)rule.instance);
+		frames[count++] =
+			spool_frame_of(instance->module->id, lookup_pc - instance->bias);
+		pc = ra;
+		sp = cfa;
+	}
+	if (count == w->count)
+		return;
+	w->pc = pc;
+	w->sp = sp;
+	w->rbp = rbp;
+	w->count = count;
+	w->all_registers = false;
+}
+
+/* Ticks are far apart, and the walk is a chain of loads each of which waits for the one before:
+ * have the first part of the stack, and the translations of the cache's pages, fetched at the
+ * same time. */
+static inline void prefetch(uint64_t sp)
+{
+	for (uint64_t ahead = 0; ahead < PREFETCH_AHEAD; ahead += 64)
+		__builtin_prefetch((const void *)(sp + ahead));
+	for (size_t at = 0; at < CACHE_ENTRIES; at += 4096 / sizeof(cache[0]))
+		__builtin_prefetch(&cache[at]);
+}
+
 /* True: once more, with all registers carried along. */
 static bool walk(struct walk *w, const struct cfi_registers *start, bool in_full)
 {
@@ -423,8 +483,10 @@ static bool walk(struct walk *w, const struct cfi_registers *start, bool in_full
 		.in_full = in_full,
 	};
 	stack_memory_enter(&w->scratch->memory, w->sp);
+	prefetch(w->sp);
 	while (walk_frame(w, &again))
-		continue;
+		if (LIKELY(!w->in_full && !w->pc_is_exact))
+			walk_callers(w);
 	return again;
 }
 
