@@ -6,6 +6,7 @@
 #define SAMPLES_WORK_H
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <time.h>
 
 /* A function that keeps its name, its frame and its calls: not inlined, and
@@ -37,13 +38,34 @@
 	})
 #define WORK(x) WORK_STEPS(x, WORK_UNIT_STEPS)
 
-/* The CPU time of the calling thread, in seconds. */
+/* Work a random time, up to 64 units. */
+static KEPT uint64_t work_jitter(uint64_t seed)
+{
+	return WORK_STEPS(seed, (seed * 0x9e3779b97f4a7c15u >> 40) % (64 * WORK_UNIT_STEPS));
+}
+
+/*
+ * The CPU time of the calling thread, in seconds.
+ *
+ * With WORK_JITTER set, work a random time first, and look at the clock every 16th time only.
+ * The kernel looks at CPU timers when it ticks, and work as even as ours may run in step
+ * with its ticks: every sample would find the same function.  On a busy machine a system call
+ * is where a thread is stopped, and a tick is when it goes on, which has the same effect.
+ */
 static inline double work_thread_cpu_seconds(void)
 {
+	static __thread double seconds;
+	static __thread unsigned calls;
 	struct timespec now = { 0, 0 };
 
+	if (getenv("WORK_JITTER")) {
+		work_jitter((uint64_t)(seconds * 1e9) + calls);
+		if (calls++ % 16)
+			return seconds;
+	}
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	seconds = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	return seconds;
 }
 
 #endif

@@ -9,15 +9,16 @@ worker='^runtime\.goexit > main\.main\..* > main\.worker > main\.pass'
 plugin='plugprof\.example/samples/plugin'
 encode="$worker > $plugin\\.Run > $plugin\\.goEncode"
 
-# One goroutine: with more than there are processors, Go's own scheduling runs in step with the
-# kernel's ticks, and so with the samples (perf's own clock sees 25 %, ticks up to 33 %).
-# 1.5 % more than elsewhere is left to Go's runtime (sysmon, asynchronous preemption).
+# Go has no jitter, and its runtime (sysmon, asynchronous preemption) runs in step with the kernel's
+# ticks, and so with the samples: where perf's own clock sees 24 %, ticks see up to 33 % with more
+# goroutines than processors, and 18 to 30 % with one on a busy machine.  A third of each share is
+# allowed for that.
 record_well go -F 1000 -- "$samples/gohost" -n 1 -t 4 "$samples/goplugin.so"
 stacks go
-share_is go "$worker > main\\.goMix\$" 0.245
-share_is go "$encode > $plugin\\.goKernel\$" 0.245
+share_is go "$worker > main\\.goMix\$" 0.245 0.33
+share_is go "$encode > $plugin\\.goKernel\$" 0.245 0.33
 share_is go "$encode > $plugin\\._Cfunc_c_kernel > runtime\\.cgocall > runtime\\.asmcgocall > _cgo_[0-9a-f]+_Cfunc_c_kernel > c_kernel\$" \
-	0.49
+	0.49 0.33
 has '^ +plugin: +goplugin\.so$'
 has '^ +plugin: +\(host\)$'
 pprof go -raw
