@@ -12,7 +12,7 @@ bindings() {
 		"${@:2}" >"$work/out" 2>"$work/err" || fail "$1: status $?: $(cat "$work/err")"
 	cat "$work"/ld.* >"$work/debug"
 	rm -f "$work"/ld.*
-	sed -n -E "s/.*binding file ([^ ]+) \[0\] to ([^ ]+) \[0\]: normal symbol \`(_Unwind_[A-Za-z_]+)'.*/\1 \2 \3/p" \
+	sed -n -E "s/.*binding file ([^ ]+) \[0\] to ([^ ]+) \[0\]: normal symbol \`(_Unwind_\w+)'.*/\1 \2 \3/p" \
 		"$work/debug" >"$work/bindings"
 	grep -v ' [^ ]*/libgcc_s\.so\.1 ' "$work/bindings" && fail "$1: bound to another unwinder"
 	grep -E 'libunwind' "$work/debug" && fail "$1: libunwind is loaded"

@@ -12,7 +12,8 @@ codec=$samples/plugin_codec.so
 for limit in 0 3; do
 	(
 		ulimit -i $limit || exit 77
-		LD_PRELOAD=$agent PLUGPROF="spool=$spool,freq=1000,file=$work/limit$limit.pb.gz" "$samples/host" -n 4 -t 0.2 "$codec"
+		LD_PRELOAD=$agent PLUGPROF="spool=$spool,freq=1000,file=$work/limit$limit.pb.gz" \
+			"$samples/host" -n 4 -t 0.2 "$codec"
 	) >"$work/out" 2>"$work/err"
 	status=$?
 	[ $status -eq 77 ] && skip "no limit of pending signals can be set"
@@ -48,7 +49,8 @@ for limit in 2 4 6 8 12 16 24 32 64 128 256; do
 	rm -f "$spool"/*
 	(
 		ulimit -i $limit
-		LD_PRELOAD=$agent PLUGPROF="spool=$spool,freq=1000,file=$work/x.pb.gz" "$samples/host" -n 8 -t 0.2 --exit=kill "$codec"
+		LD_PRELOAD=$agent PLUGPROF="spool=$spool,freq=1000,file=$work/x.pb.gz" \
+			"$samples/host" -n 8 -t 0.2 --exit=kill "$codec"
 		true
 	) >/dev/null 2>&1
 	set -- "$spool"/*.spool

@@ -17,7 +17,8 @@ record_well go -F 1000 -- "$samples/gohost" -n 1 -t 4 "$samples/goplugin.so"
 stacks go
 share_is go "$worker > main\\.goMix\$" 0.245 0.33
 share_is go "$encode > $plugin\\.goKernel\$" 0.245 0.33
-share_is go "$encode > $plugin\\._Cfunc_c_kernel > runtime\\.cgocall > runtime\\.asmcgocall > _cgo_[0-9a-f]+_Cfunc_c_kernel > c_kernel\$" \
+cgo="$encode > $plugin\\._Cfunc_c_kernel > runtime\\.cgocall > runtime\\.asmcgocall"
+share_is go "$cgo > _cgo_[0-9a-f]+_Cfunc_c_kernel > c_kernel\$" \
 	0.49 0.33
 has '^ +plugin: +goplugin\.so$'
 has '^ +plugin: +\(host\)$'
@@ -31,7 +32,8 @@ has ' c_kernel /.*/samples/go/plugin/kernel\.c:[1-9]'
 record_well many -F 1000 -- "$samples/gohost" -n 4 -t 1 "$samples/goplugin.so"
 for profile in go many; do
 	stacks $profile
-	every_stack_is_whole $profile "$any_root"'|_rt0_amd64.*|runtime\.(goexit|mstart|mcall|systemstack|morestack|rt0_go|gogo|sigreturn.*)(\..*)?|__restore_rt'
+	runtime='goexit|mstart|mcall|systemstack|morestack|rt0_go|gogo|sigreturn.*'
+	every_stack_is_whole $profile "$any_root|_rt0_amd64.*|runtime\.($runtime)(\..*)?|__restore_rt"
 	# No work without the chain above it.
 	strays=$(grep -E '(goMix|goKernel|c_kernel)$' "$work/stacks" |
 		grep -Evc $'\t'"(${worker#^}|${encode#^}) > .*(goMix|goKernel|c_kernel)\$")
