@@ -182,8 +182,8 @@ share_of() {
 }
 
 # signals NAME: how many signals the profile's periods came with (work_jitter's left out): fewer
-# than periods where the kernel looks at timers less often than asked (a signal then stands for several).  What part that is
-# is measured once, in the spool of a host that was killed.
+# than periods where the kernel looks at timers less often than asked (a signal then stands for
+# several).  What part that is is measured once, in the spool of a host that was killed.
 part_of_periods=""
 counted=""
 signals() {
