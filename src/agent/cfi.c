@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "agent/cfi_expression.h"
 #include "base/bytes.h"
 
 /* Pointer encodings: LSB 5.0 Core, 10.5.1. */
@@ -17,8 +18,6 @@
 #define INSTRUCTIONS_MAX 100000 /* of one FDE; the longest seen, in rustc, has 20,444 */
 #define WALK_MAX 100000 /* FDEs looked at where there is no search table */
 #define EMPTY_MAX 16 /* FDEs without code, one behind the other */
-#define EXPRESSION_STEPS_MAX 256
-#define EXPRESSION_STACK 32
 
 /* Registers a callee hands back as it found them: rbx, rbp, r12-r15 (psABI 3.2.1). */
 #define CALLEE_SAVED (1u << 3 | 1u << 6 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 15)
@@ -544,293 +543,20 @@ bool cfi_find_row(const struct cfi_table *table, uint64_t vaddr, struct cfi_mach
 		machine->row.cfa.kind != CFI_RULE_UNSET;
 }
 
-/* --- expressions --- */
-
-struct evaluation {
-	const struct cfi_table *table;
-	const struct cfi_registers *registers;
-	cfi_read_word *read;
-	void *context;
-	uint64_t stack[EXPRESSION_STACK];
-	uint32_t depth;
-	enum cfi_step failure;
-};
-
-static void push(struct evaluation *e, uint64_t value)
-{
-	if (e->depth == EXPRESSION_STACK)
-		e->failure = CFI_FAILED;
-	else
-		e->stack[e->depth++] = value;
-}
-
-static uint64_t pop(struct evaluation *e)
-{
-	if (e->depth == 0) {
-		e->failure = CFI_FAILED;
-		return 0;
-	}
-	return e->stack[--e->depth];
-}
-
-static uint64_t peek(struct evaluation *e, uint64_t below_top)
-{
-	if (below_top >= e->depth) {
-		e->failure = CFI_FAILED;
-		return 0;
-	}
-	return e->stack[e->depth - 1 - below_top];
-}
-
-static uint64_t register_value(struct evaluation *e, uint64_t reg)
-{
-	if (reg >= CFI_REGISTERS) {
-		e->failure = CFI_FAILED;
-		return 0;
-	}
-	if (!(e->registers->valid >> reg & 1))
-		e->failure = CFI_NEEDS_REGISTER;
-	return e->registers->value[reg];
-}
-
-static void push_memory(struct evaluation *e, uint64_t address, uint8_t size)
-{
-	uint64_t word = 0;
-
-	if (size == 0 || size > 8 || !e->read(e->context, address, &word)) {
-		e->failure = CFI_FAILED;
-		return;
-	}
-	push(e, size == 8 ? word : word & (((uint64_t)1 << 8 * size) - 1));
-}
-
-static void run_binary(struct evaluation *e, uint8_t opcode)
-{
-	uint64_t right = pop(e);
-	uint64_t left = pop(e);
-	int64_t signed_left = (int64_t)left, signed_right = (int64_t)right;
-	uint64_t result = 0;
-
-	switch (opcode) {
-	case 0x1a:
-		result = left & right;
-		break;
-	case 0x1b: /* div: signed */
-		if (right == 0 || (signed_right == -1 && signed_left == INT64_MIN))
-			e->failure = CFI_FAILED;
-		else
-			result = (uint64_t)(signed_left / signed_right);
-		break;
-	case 0x1c:
-		result = left - right;
-		break;
-	case 0x1d: /* mod: unsigned */
-		if (right == 0)
-			e->failure = CFI_FAILED;
-		else
-			result = left % right;
-		break;
-	case 0x1e:
-		result = left * right;
-		break;
-	case 0x21:
-		result = left | right;
-		break;
-	case 0x22:
-		result = left + right;
-		break;
-	case 0x24:
-		result = right < 64 ? left << right : 0;
-		break;
-	case 0x25:
-		result = right < 64 ? left >> right : 0;
-		break;
-	case 0x26:
-		result = (uint64_t)(signed_left >> (right < 63 ? right : 63));
-		break;
-	case 0x27:
-		result = left ^ right;
-		break;
-	case 0x29:
-		result = signed_left == signed_right;
-		break;
-	case 0x2a:
-		result = signed_left >= signed_right;
-		break;
-	case 0x2b:
-		result = signed_left > signed_right;
-		break;
-	case 0x2c:
-		result = signed_left <= signed_right;
-		break;
-	case 0x2d:
-		result = signed_left < signed_right;
-		break;
-	case 0x2e:
-		result = signed_left != signed_right;
-		break;
-	}
-	push(e, result);
-}
-
-/* Constants: DW_OP_addr and DW_OP_const1u to consts. */
-static uint64_t read_constant(struct evaluation *e, struct bytes *b, uint8_t opcode)
-{
-	switch (opcode) {
-	case 0x03:
-	case 0x0e:
-	case 0x0f:
-		return bytes_u64(b);
-	case 0x08:
-		return bytes_u8(b);
-	case 0x09:
-		return (uint64_t)(int64_t)(int8_t)bytes_u8(b);
-	case 0x0a:
-		return bytes_u16(b);
-	case 0x0b:
-		return (uint64_t)(int64_t)(int16_t)bytes_u16(b);
-	case 0x0c:
-		return bytes_u32(b);
-	case 0x0d:
-		return (uint64_t)(int64_t)(int32_t)bytes_u32(b);
-	case 0x10:
-		return bytes_uleb128(b);
-	case 0x11:
-		return (uint64_t)bytes_sleb128(b);
-	}
-	e->failure = CFI_FAILED;
-	return 0;
-}
-
-static void jump(struct evaluation *e, struct bytes *b, struct bytes whole, bool taken)
-{
-	int16_t distance = (int16_t)bytes_u16(b);
-	ptrdiff_t target = b->at - whole.at + distance;
-
-	if (!bytes_ok(b) || target < 0 || target > whole.end - whole.at)
-		e->failure = CFI_FAILED;
-	else if (taken)
-		b->at = whole.at + target;
-}
-
-/* One operation: DWARF 5 table 7.9. */
-static void run_operation(struct evaluation *e, struct bytes *b, struct bytes whole)
-{
-	uint8_t opcode = bytes_u8(b);
-	uint64_t a, c, d;
-
-	if (opcode >= 0x30 && opcode <= 0x4f) { /* lit0-31 */
-		push(e, opcode - 0x30u);
-		return;
-	}
-	if (opcode >= 0x70 && opcode <= 0x8f) { /* breg0-31 */
-		push(e, register_value(e, opcode - 0x70u) + (uint64_t)bytes_sleb128(b));
-		return;
-	}
-	switch (opcode) {
-	case 0x06: /* deref */
-		push_memory(e, pop(e), 8);
-		break;
-	case 0x94: /* deref_size */
-		a = bytes_u8(b);
-		push_memory(e, pop(e), (uint8_t)a);
-		break;
-	case 0x12: /* dup */
-		push(e, peek(e, 0));
-		break;
-	case 0x13: /* drop */
-		pop(e);
-		break;
-	case 0x14: /* over */
-		push(e, peek(e, 1));
-		break;
-	case 0x15: /* pick */
-		push(e, peek(e, bytes_u8(b)));
-		break;
-	case 0x16: /* swap */
-		a = pop(e);
-		c = pop(e);
-		push(e, a);
-		push(e, c);
-		break;
-	case 0x17: /* rot */
-		a = pop(e);
-		c = pop(e);
-		d = pop(e);
-		push(e, a);
-		push(e, d);
-		push(e, c);
-		break;
-	case 0x19: /* abs */
-		a = pop(e);
-		push(e, (int64_t)a < 0 ? -a : a);
-		break;
-	case 0x1f: /* neg */
-		push(e, -pop(e));
-		break;
-	case 0x20: /* not */
-		push(e, ~pop(e));
-		break;
-	case 0x23: /* plus_uconst */
-		a = pop(e);
-		push(e, a + bytes_uleb128(b));
-		break;
-	case 0x28: /* bra */
-		a = pop(e);
-		jump(e, b, whole, a != 0);
-		break;
-	case 0x2f: /* skip */
-		jump(e, b, whole, true);
-		break;
-	case 0x92: /* bregx */
-		a = bytes_uleb128(b);
-		push(e, register_value(e, a) + (uint64_t)bytes_sleb128(b));
-		break;
-	case 0x96: /* nop */
-		break;
-	default:
-		if ((opcode >= 0x1a && opcode <= 0x27) || (opcode >= 0x29 && opcode <= 0x2e))
-			run_binary(e, opcode);
-		else
-			push(e, read_constant(e, b, opcode));
-	}
-}
-
-static enum cfi_step evaluate(struct evaluation *e, const struct cfi_rule *rule, bool push_cfa,
-	uint64_t cfa, uint64_t *out)
-{
-	const struct bytes whole = bytes_over(e->table->data + rule->value, rule->length);
-	struct bytes b = whole;
-
-	e->depth = 0;
-	e->failure = CFI_STEPPED;
-	if (push_cfa)
-		push(e, cfa);
-	for (int i = 0; bytes_left(&b) > 0; i++) {
-		run_operation(e, &b, whole);
-		if (!bytes_ok(&b) || i == EXPRESSION_STEPS_MAX)
-			return CFI_FAILED;
-		if (e->failure != CFI_STEPPED)
-			return e->failure;
-	}
-	*out = pop(e);
-	return e->failure;
-}
-
 /* --- a step --- */
 
-static enum cfi_step find_cfa(struct evaluation *e, const struct cfi_row *row, uint64_t *cfa)
+static enum cfi_step find_cfa(struct cfi_evaluation *e, const struct cfi_row *row, uint64_t *cfa)
 {
 	if (row->cfa.kind == CFI_RULE_VAL_EXPRESSION)
-		return evaluate(e, &row->cfa, false, 0, cfa);
+		return cfi_evaluate(e, &row->cfa, false, 0, cfa);
 	e->failure = CFI_STEPPED;
-	*cfa = register_value(e, row->cfa_register) + (uint64_t)(int64_t)row->cfa.value;
+	*cfa = cfi_register_value(e, row->cfa_register) + (uint64_t)(int64_t)row->cfa.value;
 	return e->failure;
 }
 
 /* The caller's value of REG: *KNOWN is false when the callee has lost it. */
-static enum cfi_step find_register(struct evaluation *e, const struct cfi_row *row, uint32_t reg,
-	uint64_t cfa, uint64_t *value, bool *known)
+static enum cfi_step find_register(struct cfi_evaluation *e, const struct cfi_row *row,
+	uint32_t reg, uint64_t cfa, uint64_t *value, bool *known)
 {
 	const struct cfi_rule *rule = &row->rules[reg];
 	const uint64_t at = cfa + (uint64_t)(int64_t)rule->value;
@@ -858,15 +584,15 @@ static enum cfi_step find_register(struct evaluation *e, const struct cfi_row *r
 		return CFI_STEPPED;
 	case CFI_RULE_REGISTER:
 		e->failure = CFI_STEPPED;
-		*value = register_value(e, (uint32_t)rule->value);
+		*value = cfi_register_value(e, (uint32_t)rule->value);
 		return e->failure;
 	case CFI_RULE_EXPRESSION:
-		step = evaluate(e, rule, true, cfa, &address);
+		step = cfi_evaluate(e, rule, true, cfa, &address);
 		if (step != CFI_STEPPED)
 			return step;
 		return e->read(e->context, address, value) ? CFI_STEPPED : CFI_FAILED;
 	case CFI_RULE_VAL_EXPRESSION:
-		return evaluate(e, rule, true, cfa, value);
+		return cfi_evaluate(e, rule, true, cfa, value);
 	}
 	*known = false;
 	return CFI_STEPPED;
@@ -875,7 +601,7 @@ static enum cfi_step find_register(struct evaluation *e, const struct cfi_row *r
 enum cfi_step cfi_step(const struct cfi_table *table, const struct cfi_row *row,
 	struct cfi_registers *registers, cfi_read_word *read, void *context, uint64_t *cfa_out)
 {
-	struct evaluation e = {
+	struct cfi_evaluation e = {
 		.table = table, .registers = registers, .read = read, .context = context };
 	struct cfi_registers caller = { .valid = 0 };
 	enum cfi_step step;
