@@ -25,8 +25,8 @@ struct cfi_evaluation {
 /* The value of register REG; e->failure says when it cannot be had. */
 uint64_t cfi_register_value(struct cfi_evaluation *e, uint64_t reg);
 
-/* Evaluate the expression RULE points to, with CFA on the stack first when PUSH_CFA.  CFI_STEPPED: the
- * top of the stack is in *OUT. */
+/* Evaluate the expression RULE points to, with CFA on the stack first when PUSH_CFA.  CFI_STEPPED:
+ * the top of the stack is in *OUT. */
 enum cfi_step cfi_evaluate(struct cfi_evaluation *e, const struct cfi_rule *rule, bool push_cfa,
 	uint64_t cfa, uint64_t *out) MUST_CHECK;
 
