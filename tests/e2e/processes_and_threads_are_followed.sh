@@ -11,8 +11,8 @@ profiles() {
 	find "$work/$1" -name '*.pb.gz' | wc -l
 }
 
-# follow HOW [PROFILES]: run it with the agent alone, in a folder of its own, where the profiles come.
-# PROFILES: it leaves somebody behind; wait for so many.
+# follow HOW [SPOOLS]: run it with the agent alone, in a folder of its own, where the profiles come.
+# SPOOLS: it leaves somebody behind; wait until that one has written, and no more than so many are left.
 follow() {
 	how=$1
 	mkdir -p "$work/$how.plain" "$work/$how"
@@ -28,7 +28,7 @@ follow() {
 	# Who outlives the first process writes a profile later than it.
 	if [ $# -eq 2 ]; then
 		for _ in $(seq 300); do
-			[ -e "$work/$how/$how.done" ] && [ "$(profiles "$how")" -ge "$2" ] && break
+			[ -e "$work/$how/$how.done" ] && [ "$(find "$spool" -name '*.spool' | wc -l)" -le "$2" ] && break
 			sleep 0.1
 		done
 		# daemon()'s own _exit is not seen: what its parent did is for recover.
@@ -38,13 +38,13 @@ follow() {
 	rm -f "$spool"/*
 }
 
-# profile_of HOW FUNCTION: the one profile in which most time is FUNCTION's; all its stacks are whole.
+# profile_of HOW FUNCTION: the one profile in which 40 % of the time is FUNCTION's; all its stacks are whole.
 # In $work/stacks; its name in $profile.
 profile_of() {
 	profile=
 	for file in "$work/$1"/*.pb.gz; do
 		stacks "$1/$(basename "$file" .pb.gz)"
-		if awk -v share="$(share_of "> $2( |\$)")" 'BEGIN { exit !(share > 0.5) }'; then
+		if awk -v share="$(share_of "> $2( |\$)")" 'BEGIN { exit !(share > 0.4) }'; then
 			profile=$1/$(basename "$file" .pb.gz)
 			break
 		fi
@@ -56,15 +56,17 @@ profile_of() {
 	every_stack_is_whole "$profile" "$any_root"
 }
 
-# periods_are HOW FUNCTION MILLISECONDS: nearly as many in FUNCTION.  What may be missing: a kernel tick
-# (10 ms at most) at the end of the process, and that once for every thread.
+# periods_are HOW FUNCTION MILLISECONDS: so many are in the profile of FUNCTION, but for a kernel tick at
+# most (10 ms), and 40 % of them in FUNCTION.  (Not all: on a busy machine the kernel's ticks may miss a
+# thread for a while; that time is counted at the thread's end.)
 periods_are() {
 	profile_of "$1" "$2"
 	[ -n "$profile" ] || return
-	got=$(awk -F'\t' -v name="> $2" 'index($2, name) { sum += $1 } END { print sum + 0 }' "$work/stacks")
-	echo "$1: $2 has $got of $3"
+	got=$(awk -F'\t' '{ sum += $1 } END { print sum + 0 }' "$work/stacks")
+	echo "$1: $2 and all above it have $got of $3"
 	if [ "$got" -lt $(($3 - 12)) ] || [ "$got" -gt $(($3 + 40)) ]; then
 		fail "$1: $2 has $got periods of about $3"
+		cat "$work/stacks"
 	fi
 }
 
@@ -98,16 +100,23 @@ periods_are system burn_parent 200
 periods_are system burn_exec 150
 
 follow daemon 1
-periods_are daemon burn_parent 50
+profile_of daemon burn_parent
 periods_are daemon burn_child 200
-follow orphan 2
+follow orphan 0
 periods_are orphan burn_grandchild 200
 periods_are orphan burn_parent 100
 
 follow threads
-profile_of threads '(burn_thread|burn_parent)'
+profile_of threads '(run_thread|do_threads)'
 grep -q 'start_thread > run_thread > burn_thread' "$work/stacks" || fail "threads: no burn_thread"
 grep -q 'main > do_threads > burn_parent' "$work/stacks" || fail "threads: no burn_parent"
+# 200 of 3 ms: the threads' time is all there, within 4.5 standard deviations of at most half a period
+# for each thread, and the 1 % that a thread's start takes.
+got=$(awk -F'\t' '/start_thread > run_thread/ { sum += $1 } END { print sum + 0 }' "$work/stacks")
+echo "threads: run_thread has $got of 600"
+if [ "$got" -lt 562 ] || [ "$got" -gt 645 ]; then
+	fail "threads: run_thread has $got periods of about 600"
+fi
 
 follow thrd
 profile_of thrd burn_thrd

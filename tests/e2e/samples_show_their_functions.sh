@@ -135,8 +135,11 @@ attempt="^$worker > plugin_run > thrower::attempt > thrower::outer > thrower::mi
 for function in thrower::inner thrower::cleanup::~cleanup; do
 	grep -Pq "\t${attempt#^} > $function\$" "$work/stacks" || fail "thrower: no $function below $attempt"
 done
-# -t is the worker's CPU time, 4 units and that of starting threads; the threads come on top.
-share_is thrower '^clone3? > start_thread > (.* > )?thrower::background$' 0.2
+# -t is the worker's CPU time, 4 units and that of starting threads; the threads come on top.  What a
+# thread did between the last tick and its end is under the function it began with: libstdc++'s.
+background='^clone3? > start_thread > (libstdc\+\+\.so\.6!fn_[^ ]*|execute_native_thread_routine|std::.*) >'
+share_is thrower "$background" 0.2
+grep -Eq "${background#^}"' (.* > )?thrower::background$' "$work/stacks" || fail "thrower: no thrower::background"
 has '^ +thread: +worker-0$'
 pprof thrower -raw
 check_lines thrower plugin_thrower.cc thrower::inner inner

@@ -44,7 +44,7 @@ static int print(const char *path)
 	h = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, descriptor, 0);
 	close(descriptor);
 	if (h == MAP_FAILED || memcmp(h->magic, SPOOL_MAGIC, sizeof(h->magic)) != 0 ||
-		h->file_size > (uint64_t)st.st_size)
+		h->header_size != sizeof(*h) || h->file_size > (uint64_t)st.st_size)
 		return 1;
 #define COUNTER(name) (unsigned long long)h->counters[name]
 	printf("%s pid %u state %llu ticks %llu samples %llu lost %llu kept %llu threads %llu "
