@@ -224,13 +224,15 @@ static bool end_with(struct walk *w, enum spool_note note, union rule rule)
 }
 
 /* On to the caller.  A stack grows down, so a caller's frame lies higher; only a switch of
- * stacks (a signal's, Go's) may go elsewhere. */
+ * stacks (a signal's, Go's) may go elsewhere, and a leaf may have taken its return address off
+ * the stack (vfork). */
 static bool move_to(struct walk *w, uint64_t pc, uint64_t sp, uint64_t rbp, bool may_switch,
 	union rule rule)
 {
 	if (pc == 0)
 		return false; /* what a hand-made root pushes */
-	if (sp <= w->sp && (!may_switch || ++w->switches > STACK_SWITCHES_MAX))
+	if (sp <= w->sp && !(sp == w->sp && w->pc_is_exact) &&
+		(!may_switch || ++w->switches > STACK_SWITCHES_MAX))
 		return end_with(w, SPOOL_NOTE_BAD_STACK, rule);
 	w->pc = pc;
 	w->sp = sp;
