@@ -358,6 +358,8 @@ static int add_at_start(struct dl_phdr_info *info, size_t info_size, void *data)
 	*seen_main = true;
 	if (vdso >= o.map_start && vdso < o.map_end)
 		o.flags |= SPOOL_MODULE_VDSO;
+	if (o.bias && o.bias == getauxval(AT_BASE))
+		o.flags |= SPOOL_MODULE_LOADER;
 	if ((uint64_t)&modules >= o.map_start && (uint64_t)&modules < o.map_end)
 		o.flags |= SPOOL_MODULE_AGENT;
 	add_object(&o, false);

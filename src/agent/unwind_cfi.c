@@ -208,6 +208,8 @@ static NOINLINE union rule find_rule(struct walk *w, uint64_t pc)
 		is_hand_made_root(&instance->module->unwind, pc - instance->bias, machine)) {
 		rule.shape = SHAPE_OUTERMOST;
 		rule.is_entered = 1;
+	} else if (!w->pc_is_exact && (instance->module->flags & SPOOL_MODULE_LOADER)) {
+		rule.shape = SHAPE_OUTERMOST; /* _dl_start_user, which calls the constructors */
 	} else {
 		rule.shape = SHAPE_FRAME_POINTER;
 	}
@@ -279,17 +281,33 @@ static bool is_behind_call(struct walk *w, uint64_t ra, bool take_indirect)
 
 /* A leaf without unwind information that has made no frame (Go's, assembler's) has its return
  * address on top of the stack; one that has only aligned it (_init), a word higher. */
-static bool step_frameless_leaf(struct walk *w, union rule rule)
+static bool step_frameless(struct walk *w, union rule rule, bool take_indirect)
 {
-	for (uint64_t at = w->sp; w->pc_is_exact && at <= w->sp + 8; at += 8) {
+	for (uint64_t at = w->sp; at <= w->sp + 8; at += 8) {
 		uint64_t ra;
 
 		if (stack_memory_read(&w->scratch->memory, at, &ra) &&
-			is_behind_call(w, ra, !rule.is_go))
+			is_behind_call(w, ra, take_indirect))
 			return move_to(w, ra, at + 8, w->rbp, false, rule) &&
 				keep_three_registers(w);
 	}
 	return false;
+}
+
+/* The caller's rbp and the return address that rbp points to, if it does. */
+static bool read_frame_record(struct walk *w, union rule rule, uint64_t *rbp, uint64_t *ra)
+{
+	struct stack_memory *memory = &w->scratch->memory;
+	uint32_t index;
+
+	if ((w->rbp & 7) ||
+		(!rule.is_go && (w->rbp < w->sp || w->rbp - w->sp > FRAME_SIZE_MAX)) ||
+		!stack_memory_read(memory, w->rbp, rbp) ||
+		!stack_memory_read(memory, w->rbp + 8, ra))
+		return false;
+	/* Into a library, or into generated code whose own caller is found the same way. */
+	return *ra == 0 || find_instance(w, *ra - 1, &index) ||
+		(code_ranges_hold(*ra - 1) && *rbp > w->rbp && (*rbp & 7) == 0);
 }
 
 /* Code that keeps rbp as frame pointer: Go, JIT compilers, assembler.  Where it does not, rbp
@@ -298,24 +316,19 @@ static bool step_frameless_leaf(struct walk *w, union rule rule)
  */
 static bool step_frame_pointer(struct walk *w, union rule rule)
 {
-	struct stack_memory *memory = &w->scratch->memory;
 	uint64_t rbp, ra;
-	uint32_t index;
 
-	if (step_frameless_leaf(w, rule))
+	if (w->pc_is_exact && step_frameless(w, rule, !rule.is_go))
 		return true;
 	if (w->rbp == 0 && rule.is_go)
 		return false; /* runtime.goexit: the root of a goroutine */
-	if ((w->rbp & 7) || (!rule.is_go && (w->rbp < w->sp || w->rbp - w->sp > FRAME_SIZE_MAX)))
-		return end_with(w, SPOOL_NOTE_NO_UNWIND_INFO, rule);
-	if (!stack_memory_read(memory, w->rbp, &rbp) ||
-		!stack_memory_read(memory, w->rbp + 8, &ra))
-		return end_with(w, SPOOL_NOTE_NO_UNWIND_INFO, rule);
-	/* Into a library, or into generated code whose own caller is found the same way. */
-	if (ra && !find_instance(w, ra - 1, &index) &&
-		(!code_ranges_hold(ra - 1) || rbp <= w->rbp || (rbp & 7)))
-		return end_with(w, SPOOL_NOTE_NO_UNWIND_INFO, rule);
-	return move_to(w, ra, w->rbp + 16, rbp, rule.is_go, rule) && keep_three_registers(w);
+	if (read_frame_record(w, rule, &rbp, &ra))
+		return move_to(w, ra, w->rbp + 16, rbp, rule.is_go, rule) &&
+			keep_three_registers(w);
+	/* Go's system stacks begin where C calls runtime.mstart, with anything in rbp. */
+	if (rule.is_go && !w->pc_is_exact)
+		return false;
+	return end_with(w, SPOOL_NOTE_NO_UNWIND_INFO, rule);
 }
 
 /* One step by the call frame information itself, with whatever registers it wants. */

@@ -59,6 +59,7 @@ static uint64_t random_session(void)
 /* Fail now rather than after an hour of recording. */
 static bool check_places(const struct settings *s)
 {
+	struct stat st;
 	char *folder;
 	int r = 0;
 
@@ -74,6 +75,10 @@ static bool check_places(const struct settings *s)
 	}
 	if (r == 0 && mkdir(s->spool, 0700) < 0 && errno != EEXIST) {
 		message_errno(errno, "cannot make the spool folder %s (see --spool)", s->spool);
+		return false;
+	}
+	if (r == 0 && stat(s->spool, &st) == 0 && !S_ISDIR(st.st_mode)) {
+		message("the spool folder %s is no folder (see --spool)", s->spool);
 		return false;
 	}
 	if (r == 0 && access(s->spool, W_OK | X_OK) < 0) {

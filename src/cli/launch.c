@@ -49,7 +49,7 @@ static bool can_be_run(const char *path)
 	if (stat(path, &st) < 0 || access(path, X_OK) < 0)
 		return false;
 	if (!S_ISREG(st.st_mode)) {
-		errno = EACCES;
+		errno = S_ISDIR(st.st_mode) ? EISDIR : EACCES;
 		return false;
 	}
 	return true;

@@ -139,6 +139,7 @@ enum spool_module_flags {
 	SPOOL_MODULE_VDSO = 4,
 	SPOOL_MODULE_GO = 8, /* holds Go code */
 	SPOOL_MODULE_AGENT = 16, /* plugprof's own; never in a stack */
+	SPOOL_MODULE_LOADER = 32, /* ld.so */
 };
 
 #define SPOOL_BUILD_ID_MAX 40
