@@ -28,7 +28,8 @@ follow() {
 	# Who outlives the first process writes a profile later than it.
 	if [ $# -eq 2 ]; then
 		for _ in $(seq 300); do
-			[ -e "$work/$how/$how.done" ] && [ "$(find "$spool" -name '*.spool' | wc -l)" -le "$2" ] && break
+			left=$(find "$spool" -name '*.spool' | wc -l)
+			[ -e "$work/$how/$how.done" ] && [ "$left" -le "$2" ] && break
 			sleep 0.1
 		done
 		# daemon()'s own _exit is not seen: what its parent did is for recover.
