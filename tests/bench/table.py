@@ -154,7 +154,7 @@ def measure_thread():
         "system calls in that handler", "none",
         f"{sum(counts.values()) / len(handlers):.2f} a sample", "-",
         f"none in {clean} of {len(handlers)}" + (f"; in all: {named}" if named else "")
-        + "; madvise gives the spool its next 64 KiB, openat to tgkill are the scan for threads",
+        + "; madvise gives the spool its next 16 KiB, openat to tgkill are the scan for threads",
     )  # fmt: skip
 
 
