@@ -25,38 +25,38 @@
 
 static struct settings settings; /* read once; hosts empty their environment */
 static struct spool_writer spool;
+static uint64_t stop_monotonic_ns; /* also of what fork() makes of this process */
 static char spool_path[SETTINGS_TEXT_MAX];
-static size_t default_stack_size;
-static uint64_t mask_before_fork;
 
 static enum { NOT_STARTED, RECORDING, STOPPED } state;
 static pid_t owner; /* the process STATE is about */
 
 bool agent_is_recording(void)
 {
-	return state == RECORDING;
-}
-
-size_t agent_default_stack_size(void)
-{
-	return default_stack_size;
+	return state == RECORDING && getpid() == owner;
 }
 
 /* --- threads --- */
 
 static pthread_key_t thread_end_key;
 
-static void end_thread(void *ignored)
+/* libc calls destructors in rounds, as long as values are set: ours is for the last one, behind
+ * what the host's own destructors do. */
+static void end_thread(void *round)
 {
-	(void)ignored;
-	cpu_sampler_record_end(threads_end());
+	const uintptr_t next = (uintptr_t)round + 1;
+
+	if (next < PTHREAD_DESTRUCTOR_ITERATIONS)
+		pthread_setspecific(thread_end_key, (void *)next);
+	else
+		cpu_sampler_record_end(threads_end());
 }
 
 void agent_thread_begins(struct stack_range stack, uint16_t name, void *routine)
 {
 	if (getpid() != owner)
 		return; /* a child that clone() made: it has no spool */
-	pthread_setspecific(thread_end_key, &thread_self);
+	pthread_setspecific(thread_end_key, (void *)1);
 	signals_unblock();
 	threads_begin(stack, name, routine);
 	cpu_sampler_thread_begins();
@@ -100,7 +100,7 @@ static int make_spool(struct spool_writer *w)
 		.session = settings.session,
 		.recorder_pid = settings.recorder_pid,
 		.period_ns = SECOND_NS / settings.freq_hz,
-		.duration_ns = settings.duration_ns,
+		.stop_monotonic_ns = stop_monotonic_ns,
 	};
 
 	return spool_create(w, settings.spool, &identity, spool_path, sizeof(spool_path));
@@ -114,32 +114,33 @@ static void start_sampling(void)
 	owner = getpid();
 }
 
-static void read_default_stack_size(void)
-{
-	pthread_attr_t attr;
-
-	if (pthread_attr_init(&attr) != 0)
-		return;
-	pthread_attr_getstacksize(&attr, &default_stack_size);
-	pthread_attr_destroy(&attr);
-}
-
 /* --- fork --- */
 
 static void before_fork(void)
 {
 	const uint64_t all = ~(uint64_t)0;
 
-	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&mask_before_fork,
-		sizeof(all));
+	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all,
+		(long)&thread_self.mask_before_fork, sizeof(all));
 	modules_hold();
 }
 
 static void after_fork_in_parent(void)
 {
 	modules_release();
-	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask_before_fork, 0,
-		sizeof(mask_before_fork));
+	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&thread_self.mask_before_fork, 0,
+		sizeof(thread_self.mask_before_fork));
+}
+
+static bool make_childs_spool(struct spool_writer *childs)
+{
+	if (make_spool(childs) != 0)
+		return false;
+	if (spool_inherit(childs, &spool))
+		return true;
+	unlink(spool_path);
+	spool_abandon(childs);
+	return false;
 }
 
 /* The child has its parent's modules and thread names, and samples of its own. */
@@ -148,9 +149,9 @@ static void after_fork_in_child(void)
 	struct spool_writer childs;
 
 	cpu_sampler_restart_in_child();
+	signals_restart_in_child();
 	if (state == RECORDING) {
-		if (make_spool(&childs) == 0) {
-			spool_inherit(&childs, &spool);
+		if (make_childs_spool(&childs)) {
 			spool_abandon(&spool);
 			spool = childs;
 			modules_restart_in_child(&spool);
@@ -174,8 +175,9 @@ static void start(void)
 		return;
 	if (!settings.spool[0])
 		settings_spool_folder(settings.spool);
+	if (settings.duration_ns)
+		stop_monotonic_ns = monotonic_ns() + settings.duration_ns;
 	finisher_find_tool();
-	read_default_stack_size();
 	if (make_spool(&spool) != 0) {
 		if (settings.verbose)
 			say("cannot make a spool in ", settings.spool);

@@ -22,9 +22,6 @@ bool agent_is_recording(void);
 /* A thread begins: its stack, the name it inherits, what it will run. */
 void agent_thread_begins(struct stack_range stack, uint16_t name, void *routine);
 
-/* Of threads made without attributes, bytes. */
-size_t agent_default_stack_size(void);
-
 /* Recording ends and the profile is written.  The second call does nothing; nor does a call in
  * another process (a child of vfork). */
 void agent_stop(void);

@@ -15,7 +15,7 @@ dlsym_function *hooks_before_dlsym(void *handle);
 dlsym_function *hooks_before_dlsym(void *handle)
 {
 	real_start();
-	if (agent_is_recording())
+	if (!modules_know_handle(handle) && agent_is_recording())
 		modules_learn_handle(handle);
 	return real.dlsym;
 }

@@ -12,6 +12,7 @@
 #include "base/syscalls.h"
 
 static int number_taken;
+static pid_t owner; /* the process whose signal it is */
 static struct sigaction host_action; /* what the host believes is installed */
 
 int signals_number(void)
@@ -46,10 +47,16 @@ int signals_start(signal_handler *handler)
 		if (real.sigaction(number, &action, NULL) < 0)
 			continue;
 		number_taken = number;
+		owner = getpid();
 		signals_unblock();
 		return number;
 	}
 	return -EBUSY;
+}
+
+void signals_restart_in_child(void)
+{
+	owner = getpid();
 }
 
 /* The host has no handler: the default action of a real-time signal is the end of the process,
@@ -112,6 +119,13 @@ void signals_forward(int number, siginfo_t *info, void *context)
 
 /* --- hooks: handlers --- */
 
+/* A child of vfork() resets its handlers before exec, in our memory: they are not ours to
+ * change. */
+static bool is_owner(void)
+{
+	return getpid() == owner;
+}
+
 EXPORT int sigaction(int number, const struct sigaction *action, struct sigaction *old)
 {
 	struct sigaction before = host_action;
@@ -119,7 +133,7 @@ EXPORT int sigaction(int number, const struct sigaction *action, struct sigactio
 	real_start();
 	if (number == 0 || number != number_taken)
 		return real.sigaction(number, action, old);
-	if (action)
+	if (action && is_owner())
 		host_action = *action;
 	if (old)
 		*old = before;
@@ -133,7 +147,8 @@ static sighandler_t set_handler(int number, sighandler_t handler, int flags,
 
 	if (number == 0 || number != number_taken)
 		return real_function(number, handler);
-	host_action = (struct sigaction){ .sa_handler = handler, .sa_flags = flags };
+	if (is_owner())
+		host_action = (struct sigaction){ .sa_handler = handler, .sa_flags = flags };
 	return before;
 }
 
@@ -186,7 +201,8 @@ static int change_mask(int (*change)(int, const sigset_t *, sigset_t *), int how
 
 	if (r != 0 || number_taken == 0)
 		return r;
-	if (set && (how == SIG_SETMASK || has_ours))
+	if (set && (how == SIG_SETMASK || has_ours) &&
+		thread_self.host_blocks_signal != (has_ours && how != SIG_UNBLOCK) && is_owner())
 		thread_self.host_blocks_signal = has_ours && how != SIG_UNBLOCK;
 	if (!thread_self.host_blocks_signal)
 		let_through();

@@ -3,12 +3,14 @@
  * it.  pthread_setname_np and prctl: names of threads are read again when one was given.
  */
 #define _GNU_SOURCE
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
 #include <threads.h>
 
 #include "agent/agent.h"
+#include "agent/cpu_sampler.h"
 #include "agent/real.h"
 #include "agent/signals.h"
 #include "agent/threads.h"
@@ -73,17 +75,29 @@ static struct start *prepare(void *(*routine)(void *), void *argument, uint64_t 
 	return s;
 }
 
+/* NULL attributes, like empty ones, mean the default, which the host may change at any time. */
+static size_t stack_size_of(const pthread_attr_t *attr)
+{
+	pthread_attr_t empty;
+	size_t size = 0;
+
+	if (attr) {
+		pthread_attr_getstacksize(attr, &size);
+	} else if (pthread_attr_init(&empty) == 0) {
+		pthread_attr_getstacksize(&empty, &size);
+		pthread_attr_destroy(&empty);
+	}
+	return size;
+}
+
 EXPORT int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attr,
 	void *(*routine)(void *), void *restrict argument)
 {
-	size_t stack_size = agent_default_stack_size();
 	struct start *s;
 	int r;
 
 	real_start();
-	if (attr)
-		pthread_attr_getstacksize(attr, &stack_size);
-	s = prepare(routine, argument, stack_size);
+	s = prepare(routine, argument, stack_size_of(attr));
 	if (!s)
 		return real.pthread_create(thread, attr, routine, argument);
 	r = real.pthread_create(thread, attr, begin_thread, s);
@@ -99,7 +113,7 @@ EXPORT int thrd_create(thrd_t *thread, thrd_start_t routine, void *argument)
 
 	real_start();
 	/* int or void *: both come back in rax, untouched. */
-	s = prepare((void *(*)(void *))(void *)routine, argument, agent_default_stack_size());
+	s = prepare((void *(*)(void *))(void *)routine, argument, stack_size_of(NULL));
 	if (!s)
 		return real.thrd_create(thread, routine, argument);
 	r = real.thrd_create(thread, (thrd_start_t)(void *)begin_thread, s);
@@ -132,6 +146,11 @@ EXPORT int prctl(int option, ...)
 	d = va_arg(arguments, unsigned long);
 	va_end(arguments);
 	real_start();
+	/* What a handler asks the kernel for may be the end of the process from here on. */
+	if (option == PR_SET_TSC || (option == PR_SET_SECCOMP && a == SECCOMP_MODE_STRICT))
+		cpu_sampler_stop();
+	else if (option == PR_SET_SECCOMP)
+		threads_stop_scanning();
 	r = real.prctl(option, a, b, c, d);
 	if (option == PR_SET_NAME)
 		threads_renamed();

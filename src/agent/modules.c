@@ -13,6 +13,7 @@
 
 #include "agent/loaded_object.h"
 #include "agent/real.h"
+#include "agent/threads.h"
 #include "base/hash.h"
 #include "base/monotonic.h"
 #include "base/syscalls.h"
@@ -54,6 +55,17 @@ static void unlock(void)
 	__atomic_store_n(&writer_lock, 0, __ATOMIC_RELEASE);
 }
 
+/* Outside handlers, with signals blocked. */
+static bool lock_with_patience(void)
+{
+	for (int i = 0; i < LOCK_YIELDS; i++) {
+		if (try_lock())
+			return true;
+		raw_syscall1(SYS_sched_yield, 0);
+	}
+	return false;
+}
+
 /* Outside handlers: no signal may interrupt the holder, or a handler of ours on this thread
  * would find the lock taken for good. */
 static bool lock_blocking_signals(uint64_t *old_mask)
@@ -61,11 +73,8 @@ static bool lock_blocking_signals(uint64_t *old_mask)
 	const uint64_t all = ~(uint64_t)0;
 
 	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)old_mask, sizeof(all));
-	for (int i = 0; i < LOCK_YIELDS; i++) {
-		if (try_lock())
-			return true;
-		raw_syscall1(SYS_sched_yield, 0);
-	}
+	if (lock_with_patience())
+		return true;
 	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)old_mask, 0, sizeof(all));
 	return false;
 }
@@ -323,7 +332,6 @@ static bool add_object(struct loaded_object *o, bool in_handler)
 	instance->map_end = o->map_end;
 	instance->link_map = o->link_map;
 	instance->unwind_header = o->unwind_header;
-	instance->is_removable = o->flags & SPOOL_MODULE_DLOPENED;
 	for (size_t i = 0; i < segment_count; i++)
 		spans[i] = (struct module_span){
 			.start = segments[i].vaddr + o->bias,
@@ -350,6 +358,7 @@ static int add_at_start(struct dl_phdr_info *info, size_t info_size, void *data)
 		.headers = info->dlpi_phdr,
 		.header_count = info->dlpi_phnum,
 	};
+	struct dl_find_object found;
 	bool *seen_main = data;
 
 	object_find_range(&o);
@@ -360,6 +369,13 @@ static int add_at_start(struct dl_phdr_info *info, size_t info_size, void *data)
 		o.flags |= SPOOL_MODULE_VDSO;
 	if (o.bias && o.bias == getauxval(AT_BASE))
 		o.flags |= SPOOL_MODULE_LOADER;
+	/* One that another constructor has dlopen'ed before ours may go again. */
+	if (real.find_object && real.find_object((void *)o.map_start, &found) == 0) {
+		o.link_map = found.dlfo_link_map;
+		o.unwind_header = found.dlfo_eh_frame;
+		o.map_start = (uint64_t)found.dlfo_map_start;
+		o.map_end = (uint64_t)found.dlfo_map_end;
+	}
 	if ((uint64_t)&modules >= o.map_start && (uint64_t)&modules < o.map_end)
 		o.flags |= SPOOL_MODULE_AGENT;
 	add_object(&o, false);
@@ -374,18 +390,16 @@ void modules_start(struct spool_writer *to)
 	dl_iterate_phdr(add_at_start, &seen_main);
 }
 
-static bool held_for_fork;
-
 void modules_hold(void)
 {
-	held_for_fork = try_lock();
+	thread_self.holds_modules = lock_with_patience();
 }
 
 void modules_release(void)
 {
-	if (held_for_fork)
+	if (thread_self.holds_modules)
 		unlock();
-	held_for_fork = false;
+	thread_self.holds_modules = false;
 }
 
 void modules_restart_in_child(struct spool_writer *to)
@@ -394,6 +408,8 @@ void modules_restart_in_child(struct spool_writer *to)
 	/* Threads that were inside did not come along. */
 	for (size_t i = 0; i < MAP_BUFFERS; i++)
 		buffers[i].readers = 0;
+	thread_self.holds_modules = false;
+	unlock();
 }
 
 /* The object that _dl_find_object found, which cannot go away while this thread runs in it or
@@ -451,9 +467,17 @@ static bool is_registered(const struct loaded_object *o)
 	bool is_go;
 
 	object_find_build_id(o, &id, &is_go);
-	for (uint32_t i = 0; i < instance_count; i++)
-		if (module_instances[i].is_live && module_instances[i].map_start == o->map_start)
-			return build_id_equal(&module_instances[i].module->build_id, &id);
+	for (uint32_t i = 0; i < instance_count; i++) {
+		const struct module_instance *instance = &module_instances[i];
+
+		if (!instance->is_live || instance->map_start != o->map_start)
+			continue;
+		if (id.size || instance->module->build_id.size)
+			return build_id_equal(&instance->module->build_id, &id);
+		return instance->link_map == o->link_map &&
+			instance->unwind_header == o->unwind_header &&
+			instance->map_end == o->map_end;
+	}
 	return false;
 }
 
@@ -467,6 +491,12 @@ static void copy_pending(void)
 			copies_pending = true;
 }
 
+bool modules_know_handle(const void *handle)
+{
+	return __atomic_load_n(known_slot(handle), __ATOMIC_RELAXED) == handle ||
+		handle == RTLD_DEFAULT || handle == RTLD_NEXT;
+}
+
 void modules_learn_handle(void *handle)
 {
 	const struct link_map *map = handle;
@@ -474,8 +504,7 @@ void modules_learn_handle(void *handle)
 	struct loaded_object o;
 	uint64_t old_mask;
 
-	if (__atomic_load_n(known_slot(handle), __ATOMIC_RELAXED) == handle || !real.find_object ||
-		handle == RTLD_DEFAULT || handle == RTLD_NEXT)
+	if (!real.find_object)
 		return;
 	/* A handle is its link_map (glibc); its dynamic section lies inside the object. */
 	if (real.find_object(map->l_ld, &found) != 0 || found.dlfo_link_map != map ||
@@ -525,7 +554,7 @@ void modules_after_dlclose(void)
 	if (!real.find_object || !lock_blocking_signals(&old_mask))
 		return;
 	for (uint32_t i = 0; i < instance_count; i++)
-		if (module_instances[i].is_live && module_instances[i].is_removable &&
+		if (module_instances[i].is_live && module_instances[i].link_map &&
 			is_gone(&module_instances[i])) {
 			mark_unloaded(&module_instances[i]);
 			some_gone = true;

@@ -42,7 +42,7 @@ struct module_instance {
 	struct module *module;
 	uint64_t map_start, map_end; /* pc range of the whole object */
 	const void *link_map, *unwind_header; /* what _dl_find_object says of it */
-	bool is_live, is_removable;
+	bool is_live;
 };
 
 struct module_span {
@@ -86,6 +86,7 @@ static inline struct module_instance *module_instance_at(uint32_t index)
 bool modules_learn_pc(uint64_t pc);
 
 /* Ordinary context (the hooks of dlsym and dlclose). */
+bool modules_know_handle(const void *handle); /* nothing to learn from it; signal-safe */
 void modules_learn_handle(void *handle);
 void modules_before_dlclose(void);
 void modules_after_dlclose(void);

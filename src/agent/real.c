@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "base/compiler.h"
+#include "base/monotonic.h"
 
 struct real real;
 
@@ -14,6 +15,16 @@ static void *find_dlsym(void)
 	void *found = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34");
 
 	return found ? found : dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
+}
+
+/* libc's own, whoever else defines one: a handler must not run into another library's lock. */
+static void find_clock(void *(*lookup)(void *, const char *))
+{
+	void *libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+	void *found = libc ? lookup(libc, "clock_gettime") : NULL;
+
+	if (found)
+		*(void **)&monotonic_clock = found;
 }
 
 COLD void real_start(void)
@@ -47,6 +58,7 @@ COLD void real_start(void)
 	lookup = (void *(*)(void *, const char *))find_dlsym();
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		*(void **)((char *)&real + rows[i].offset) = lookup(RTLD_NEXT, rows[i].name);
+	find_clock(lookup);
 	real.find_object = (int (*)(void *, struct dl_find_object *))lookup(
 		RTLD_DEFAULT, "_dl_find_object");
 	__atomic_store_n(&real.dlsym, lookup, __ATOMIC_RELEASE);

@@ -16,6 +16,9 @@ typedef void signal_handler(int number, siginfo_t *info, void *context);
  * calling thread. */
 int signals_start(signal_handler *handler);
 
+/* fork() has made a process: the signal is its own now. */
+void signals_restart_in_child(void);
+
 /* 0 before signals_start(): no signal is ours. */
 int signals_number(void);
 

@@ -297,7 +297,7 @@ static void scan_entries(const char *entries, long size)
 /* Timers of threads that ended without telling us. */
 static void forget_dead(void)
 {
-	const long pid = getpid();
+	const long pid = raw_syscall1(SYS_getpid, 0);
 
 	for (int i = 0; i < FORGET_BATCH; i++) {
 		uint32_t at = __atomic_fetch_add(&forget_next, 1, __ATOMIC_RELAXED) % SLOTS;
@@ -344,11 +344,16 @@ static void scan_if_needed(uint64_t now_ns)
 	threads_scan_now();
 }
 
+void threads_stop_scanning(void)
+{
+	__atomic_store_n(&last_scan_ns, UINT64_MAX / 2, __ATOMIC_RELAXED);
+}
+
 void threads_scan_sometimes(uint64_t now_ns)
 {
 	uint64_t last = __atomic_load_n(&last_scan_ns, __ATOMIC_RELAXED);
 
-	if (UNLIKELY(now_ns - last >= SCAN_INTERVAL_NS) &&
+	if (UNLIKELY(now_ns >= last + SCAN_INTERVAL_NS) &&
 		__atomic_compare_exchange_n(&last_scan_ns, &last, now_ns, false, __ATOMIC_RELAXED,
 			__ATOMIC_RELAXED))
 		scan_if_needed(now_ns);

@@ -16,6 +16,7 @@
 /* All the thread-local memory the agent has: it lies in the static TLS block, which is scarce. */
 struct thread_self {
 	struct stack_range stack; /* {0, 0}: not known */
+	uint64_t mask_before_fork;
 	uint64_t first_tick_ns; /* on the thread's CPU clock; 0: not known */
 	void *routine; /* what it was started for; NULL: not known */
 	uint32_t periods_seen; /* delivered so far */
@@ -24,6 +25,7 @@ struct thread_self {
 	uint16_t name; /* in the spool's thread names */
 	bool has_timer, has_ended;
 	bool host_blocks_signal; /* the host believes our signal is blocked here */
+	bool holds_modules; /* around fork(), see modules_hold() */
 	bool holds_signal_back; /* and so it is, for somebody else's waits to be let through */
 };
 static_assert(sizeof(struct thread_self) <= 64, "static TLS is scarce");
@@ -53,6 +55,9 @@ void threads_resume_self(void);
 /* Give timers to threads that have none, at most once in half a second. */
 void threads_scan_sometimes(uint64_t now_ns);
 void threads_scan_now(void);
+
+/* Never look at /proc again: a seccomp filter is coming. */
+void threads_stop_scanning(void);
 
 /* The calling thread's name in the spool, read again when some thread was renamed. */
 uint16_t threads_name_self(void);

@@ -257,10 +257,14 @@ static bool keep_three_registers(struct walk *w)
 	return true;
 }
 
-/* Is RA behind a call, and may that call have led to PC?  A direct one (e8 rel32) must lead to
- * shortly before it; of an indirect one (ff /2, with up to 6 bytes of operand) that is not
- * known. */
-static bool is_behind_call(struct walk *w, uint64_t ra, bool take_indirect)
+/* How sure a return address on top of the stack must be. */
+enum call_proof {
+	CALL_DIRECT_TO_HERE, /* behind a direct call (e8 rel32) to shortly before the pc */
+	CALL_TO_HERE_OR_INDIRECT, /* or behind an indirect one (ff /2), whose target is not known */
+	CALL_OF_ANY_KIND, /* or behind a direct one to elsewhere: through a PLT stub */
+};
+
+static bool is_behind_call(struct walk *w, uint64_t ra, enum call_proof proof)
 {
 	uint64_t bytes, target;
 	uint32_t index;
@@ -270,10 +274,11 @@ static bool is_behind_call(struct walk *w, uint64_t ra, bool take_indirect)
 		return false;
 	if ((bytes >> 24 & 0xff) == 0xe8) {
 		target = ra + (uint64_t)(int64_t)(int32_t)(bytes >> 32);
-		return target <= w->pc && w->pc - target <= LEAF_SIZE_MAX;
+		return proof == CALL_OF_ANY_KIND ||
+			(target <= w->pc && w->pc - target <= LEAF_SIZE_MAX);
 	}
 	/* Register, memory with displacement of 8 and of 32 bits: Intel SDM, CALL and table 2-2. */
-	return take_indirect &&
+	return proof != CALL_DIRECT_TO_HERE &&
 		((bytes >> 48 & 0xf8ff) == 0xd0ff || (bytes >> 48 & 0xf8ff) == 0x10ff ||
 			(bytes >> 40 & 0xf8ff) == 0x50ff || (bytes >> 16 & 0xf8ff) == 0x90ff ||
 			(bytes >> 16 & 0xffff) == 0x15ff);
@@ -281,13 +286,13 @@ static bool is_behind_call(struct walk *w, uint64_t ra, bool take_indirect)
 
 /* A leaf without unwind information that has made no frame (Go's, assembler's) has its return
  * address on top of the stack; one that has only aligned it (_init), a word higher. */
-static bool step_frameless(struct walk *w, union rule rule, bool take_indirect)
+static bool step_frameless(struct walk *w, union rule rule, enum call_proof proof)
 {
 	for (uint64_t at = w->sp; at <= w->sp + 8; at += 8) {
 		uint64_t ra;
 
 		if (stack_memory_read(&w->scratch->memory, at, &ra) &&
-			is_behind_call(w, ra, take_indirect))
+			is_behind_call(w, ra, proof))
 			return move_to(w, ra, at + 8, w->rbp, false, rule) &&
 				keep_three_registers(w);
 	}
@@ -318,7 +323,9 @@ static bool step_frame_pointer(struct walk *w, union rule rule)
 {
 	uint64_t rbp, ra;
 
-	if (w->pc_is_exact && step_frameless(w, rule, !rule.is_go))
+	if (w->pc_is_exact &&
+		step_frameless(
+			w, rule, rule.is_go ? CALL_DIRECT_TO_HERE : CALL_TO_HERE_OR_INDIRECT))
 		return true;
 	if (w->rbp == 0 && rule.is_go)
 		return false; /* runtime.goexit: the root of a goroutine */
@@ -328,7 +335,8 @@ static bool step_frame_pointer(struct walk *w, union rule rule)
 	/* Go's system stacks begin where C calls runtime.mstart, with anything in rbp. */
 	if (rule.is_go && !w->pc_is_exact)
 		return false;
-	return end_with(w, SPOOL_NOTE_NO_UNWIND_INFO, rule);
+	return (w->pc_is_exact && step_frameless(w, rule, CALL_OF_ANY_KIND)) ||
+		end_with(w, SPOOL_NOTE_NO_UNWIND_INFO, rule);
 }
 
 /* One step by the call frame information itself, with whatever registers it wants. */

@@ -109,7 +109,10 @@ static bool read_duration(const char *text, uint64_t *ns)
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
 		if (strcmp(unit, units[i].name) == 0)
 			return !__builtin_mul_overflow(*ns, units[i].ns, ns) &&
-				!__builtin_add_overflow(*ns, fraction * units[i].ns / scale, ns);
+			       !__builtin_add_overflow(*ns,
+				       (uint64_t)((unsigned __int128)fraction * units[i].ns /
+						  scale),
+				       ns);
 	return false;
 }
 

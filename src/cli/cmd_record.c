@@ -146,7 +146,8 @@ static bool write_profiles(
 		const struct found_spool *f = &found.items[i];
 		bool written = true;
 
-		if (i == 0 || spool_reader_header(f->reader)->counters[SPOOL_COUNT_SAMPLES]) {
+		if ((i == 0 && !summary->file) ||
+			spool_reader_header(f->reader)->counters[SPOOL_COUNT_SAMPLES]) {
 			char *name = name_for(o, f, summary);
 
 			written = finish_spool(f->reader, name, o->settings.raw, summary) == 0;
@@ -184,6 +185,7 @@ static int run(const struct record_options *o, const char *program, char **argv)
 	struct launch launch = { .ended = false };
 	char *agent = launch_find_agent();
 	bool ok = true, written_early = false;
+	uint32_t before;
 	int r;
 
 	if (!agent) {
@@ -208,7 +210,11 @@ static int run(const struct record_options *o, const char *program, char **argv)
 		}
 	}
 	launch_wait(&launch, 0);
-	ok &= write_profiles(o, &session, &summary);
+	/* A process that ends while we write leaves its spool to us. */
+	do {
+		before = summary.processes;
+		ok &= write_profiles(o, &session, &summary);
+	} while (ok && summary.processes > before);
 	if (!summary.file && ok && !written_early) {
 		say_nothing_came(program);
 		ok = false;

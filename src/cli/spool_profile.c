@@ -176,7 +176,7 @@ static void add_sample(struct reading *r, const struct spool_stack_view *stack, 
 
 	for (size_t i = 0; i < stack->frame_count; i++)
 		ids[i] = add_frame(r, stack->frames[i]);
-	values[0] = stack->periods > INT32_MAX ? INT32_MAX : (int64_t)stack->periods;
+	values[0] = stack->periods > INT64_MAX ? INT64_MAX : (int64_t)stack->periods;
 	if (__builtin_mul_overflow(values[0], (int64_t)period_ns, &values[1]))
 		values[1] = INT64_MAX;
 	profile_add_sample(
@@ -203,6 +203,13 @@ static void add_comments(struct profile *p, const struct spool_header *h)
 
 	profile_add_comment(p, text);
 	free(text);
+	if (h->counters[SPOOL_COUNT_MODULES_DROPPED]) {
+		text = xasprintf("%llu times a library found no place in the spool: its code is "
+				 PIPELINE_ANONYMOUS,
+			(unsigned long long)h->counters[SPOOL_COUNT_MODULES_DROPPED]);
+		profile_add_comment(p, text);
+		free(text);
+	}
 	if (h->counters[SPOOL_COUNT_TIMERS_REFUSED]) {
 		text = xasprintf("%llu threads got no timer of their own (ulimit -i): sampled by "
 				 "the process's, %llu ticks",

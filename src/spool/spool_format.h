@@ -61,7 +61,7 @@ enum spool_counter {
 		8, /* threads without a timer of their own (RLIMIT_SIGPENDING) */
 	SPOOL_COUNT_FALLBACK_TICKS = 9, /* periods counted by the process-wide timer instead */
 	SPOOL_COUNT_MODULES_DROPPED =
-		10, /* libraries that found no place in journal or tables */
+		10, /* times a library found no place in journal or tables */
 	SPOOL_COUNT_FOREIGN_SIGNALS = 11, /* our signal, sent by somebody else */
 	SPOOL_COUNTERS_MAX = 32,
 };

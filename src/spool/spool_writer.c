@@ -106,27 +106,6 @@ static int open_folder(const char *folder)
 	return descriptor;
 }
 
-/* PID.N.spool with the first free N.  An N that is taken is what this pid left when it was
- * another program (exec) or another process: "recover" finds it. */
-static int open_new_spool(int folder, char name[static 40], uint32_t *image)
-{
-	for (uint32_t n = 0; n < 10000; n++) {
-		char *end = put_number(name, (uint64_t)getpid());
-		int descriptor;
-
-		*end++ = '.';
-		end = put_number(end, n);
-		memcpy(end, SPOOL_SUFFIX, sizeof(SPOOL_SUFFIX));
-		descriptor = openat(
-			folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-		if (descriptor >= 0 || errno != EEXIST) {
-			*image = n;
-			return descriptor < 0 ? -errno : descriptor;
-		}
-	}
-	return -EEXIST;
-}
-
 static uint64_t process_start_ticks(void)
 {
 	char text[1024];
@@ -146,6 +125,49 @@ static uint64_t process_start_ticks(void)
 	for (at = at ? at + 1 : text; *at >= '0' && *at <= '9'; at++)
 		ticks = ticks * 10 + (uint64_t)(*at - '0');
 	return ticks;
+}
+
+/* Was NAME left by this very process when it was another program (a child of fork() that called
+ * exec), without a sample?  Then nobody wants it. */
+static bool remove_leftover(int folder, const char *name)
+{
+	struct spool_header header;
+	int descriptor = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	bool is_empty = descriptor >= 0 &&
+		read(descriptor, &header, sizeof(header)) == sizeof(header) &&
+		header.counters[SPOOL_COUNT_SAMPLES] == 0 &&
+		header.process_start_ticks == process_start_ticks();
+
+	if (descriptor >= 0)
+		close(descriptor);
+	return is_empty && unlinkat(folder, name, 0) == 0;
+}
+
+/* PID.N.spool with the first free N.  An N that is taken is what this pid left when it was
+ * another program (exec) or another process: "recover" finds it. */
+static int open_new_spool(int folder, char name[static 40], uint32_t *image)
+{
+	const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	static bool has_made_one; /* this program, so an earlier one is not from before exec */
+
+	for (uint32_t n = 0; n < 10000; n++) {
+		char *end = put_number(name, (uint64_t)getpid());
+		int descriptor;
+
+		*end++ = '.';
+		end = put_number(end, n);
+		memcpy(end, SPOOL_SUFFIX, sizeof(SPOOL_SUFFIX));
+		descriptor = openat(folder, name, flags, 0600);
+		if (descriptor < 0 && errno == EEXIST && !has_made_one &&
+			remove_leftover(folder, name))
+			descriptor = openat(folder, name, flags, 0600);
+		if (descriptor >= 0 || errno != EEXIST) {
+			has_made_one = true;
+			*image = n;
+			return descriptor < 0 ? -errno : descriptor;
+		}
+	}
+	return -EEXIST;
 }
 
 static void find_sections(struct spool_writer *w)
@@ -206,8 +228,7 @@ int spool_create(struct spool_writer *w, const char *folder, const struct spool_
 		.start_monotonic_ns = monotonic_ns(),
 		.start_tsc = __rdtsc(),
 		.period_ns = identity->period_ns,
-		.stop_monotonic_ns =
-			identity->duration_ns ? monotonic_ns() + identity->duration_ns : 0,
+		.stop_monotonic_ns = identity->stop_monotonic_ns,
 		.frames_used = 1, /* frame 0 is taken */
 	};
 	char name[40];
@@ -248,20 +269,21 @@ void spool_end(struct spool_writer *w)
 	__atomic_store_n(&w->header->state, SPOOL_ENDED, __ATOMIC_RELEASE);
 }
 
-void spool_inherit(struct spool_writer *w, const struct spool_writer *from)
+bool spool_inherit(struct spool_writer *w, const struct spool_writer *from)
 {
 	const uint64_t used = from->header->journal_used;
 
-	if (touch(w, w->journal, used)) {
-		memcpy(w->journal, from->journal, used);
-		w->header->journal_used = used;
-	}
+	if (!touch(w, w->journal, used))
+		return false;
+	memcpy(w->journal, from->journal, used);
+	w->header->journal_used = used;
 	for (uint32_t i = 1; i < w->thread_name_count; i++) {
 		if (from->thread_names[i].state != SPOOL_NAME_READY)
 			continue;
 		if (touch(w, &w->thread_names[i], sizeof(w->thread_names[i])))
 			w->thread_names[i] = from->thread_names[i];
 	}
+	return true;
 }
 
 void spool_abandon(struct spool_writer *w)

@@ -31,7 +31,7 @@ struct spool_identity {
 	uint64_t session;
 	uint32_t recorder_pid;
 	uint64_t period_ns;
-	uint64_t duration_ns; /* 0: to the end */
+	uint64_t stop_monotonic_ns; /* 0: at the end */
 };
 
 /* Make FOLDER (0700; refused when somebody else's) and in it PID.N.spool (0600) with the first
@@ -43,8 +43,8 @@ void spool_begin(struct spool_writer *w);
 /* Recording is over: sets end time and SPOOL_ENDED. */
 void spool_end(struct spool_writer *w);
 /* Copy FROM's journal and thread names, so that module ids, journal offsets and name indices
- * mean the same in W, which was just created.  For a child of fork(). */
-void spool_inherit(struct spool_writer *w, const struct spool_writer *from);
+ * mean the same in W, which was just created.  For a child of fork().  False: no memory for it. */
+bool spool_inherit(struct spool_writer *w, const struct spool_writer *from) MUST_CHECK;
 /* Unmap; the file stays.  Also what a child of fork() does with its parent's spool. */
 void spool_abandon(struct spool_writer *w);
 

@@ -230,7 +230,7 @@ START_TEST(a_child_inherits_modules_and_names_but_no_samples)
 	name = spool_intern_thread_name(&w, "worker\0\0\0\0\0\0\0\0\0");
 	append_numbered(1, 3, 5);
 	ck_assert_int_eq(spool_create(&child, folder, &identity, path, sizeof(path)), 0);
-	spool_inherit(&child, &w);
+	ck_assert(spool_inherit(&child, &w));
 	spool_begin(&child);
 	ck_assert_uint_eq(spool_intern_thread_name(&child, "worker\0\0\0\0\0\0\0\0\0"), name);
 	spool_append_sample(&child, &(spool_frame){ spool_frame_of(1, 9) }, 1, name, 3);
