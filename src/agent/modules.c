@@ -407,7 +407,8 @@ void modules_restart_in_child(struct spool_writer *to)
 	spool = to;
 	/* Threads that were inside did not come along. */
 	for (size_t i = 0; i < MAP_BUFFERS; i++)
-		buffers[i].readers = 0;
+		if (buffers[i].readers) /* a page not written to is not copied */
+			buffers[i].readers = 0;
 	thread_self.holds_modules = false;
 	unlock();
 }

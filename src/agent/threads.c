@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -45,7 +46,7 @@ static uint32_t process_timer_runs;
 
 #define REMOVED UINT64_MAX
 
-static uint64_t slots[SLOTS];
+static uint64_t slots[SLOTS] __attribute__((aligned(4096)));
 static uint32_t slots_used;
 
 static uint32_t slot_tid(uint64_t slot)
@@ -210,7 +211,8 @@ void threads_start(struct spool_writer *to, uint64_t period, int number)
 
 void threads_restart_in_child(struct spool_writer *to)
 {
-	memset(slots, 0, sizeof(slots));
+	/* Whole pages become zeros without being copied from the parent first. */
+	raw_syscall3(SYS_madvise, (long)slots, sizeof(slots), MADV_DONTNEED);
 	slots_used = 0;
 	process_timer_runs = 0;
 	threads_start(to, period_ns, signal_number);

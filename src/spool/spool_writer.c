@@ -278,6 +278,8 @@ bool spool_inherit(struct spool_writer *w, const struct spool_writer *from)
 	memcpy(w->journal, from->journal, used);
 	w->header->journal_used = used;
 	for (uint32_t i = 1; i < w->thread_name_count; i++) {
+		if (from->thread_names[i].state == SPOOL_NAME_EMPTY)
+			break; /* they are taken in order */
 		if (from->thread_names[i].state != SPOOL_NAME_READY)
 			continue;
 		if (touch(w, &w->thread_names[i], sizeof(w->thread_names[i])))
