@@ -197,7 +197,7 @@ static void start(void)
 	start_sampling();
 	threads_begin(threads_main_stack(), 0, NULL);
 	threads_name_self(); /* what its first threads inherit */
-	threads_scan_now();
+	threads_scan_if_needed(monotonic_ns());
 }
 
 __attribute__((constructor)) static void on_load(void)

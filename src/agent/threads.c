@@ -310,7 +310,7 @@ static void forget_dead(void)
 	}
 }
 
-void threads_scan_now(void)
+static void scan(void)
 {
 	char entries[1024] __attribute__((aligned(8)));
 	long descriptor, size;
@@ -336,14 +336,14 @@ static bool count_is_known(void)
 		st.st_nlink == __atomic_load_n(&slots_used, __ATOMIC_RELAXED) + 2;
 }
 
-static void scan_if_needed(uint64_t now_ns)
+void threads_scan_if_needed(uint64_t now_ns)
 {
 	if (now_ns - __atomic_load_n(&last_full_scan_ns, __ATOMIC_RELAXED) <
 			FULL_SCAN_INTERVAL_NS &&
 		count_is_known())
 		return;
 	__atomic_store_n(&last_full_scan_ns, now_ns, __ATOMIC_RELAXED);
-	threads_scan_now();
+	scan();
 }
 
 void threads_stop_scanning(void)
@@ -358,7 +358,7 @@ void threads_scan_sometimes(uint64_t now_ns)
 	if (UNLIKELY(now_ns >= last + SCAN_INTERVAL_NS) &&
 		__atomic_compare_exchange_n(&last_scan_ns, &last, now_ns, false, __ATOMIC_RELAXED,
 			__ATOMIC_RELAXED))
-		scan_if_needed(now_ns);
+		threads_scan_if_needed(now_ns);
 }
 
 /* --- names --- */

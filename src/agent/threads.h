@@ -54,7 +54,8 @@ void threads_resume_self(void);
 
 /* Give timers to threads that have none, at most once in half a second. */
 void threads_scan_sometimes(uint64_t now_ns);
-void threads_scan_now(void);
+/* The same at any time, unless there are as many threads as are known. */
+void threads_scan_if_needed(uint64_t now_ns);
 
 /* Never look at /proc again: a seccomp filter is coming. */
 void threads_stop_scanning(void);
