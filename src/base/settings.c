@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,6 +28,13 @@ const struct setting settings_table[] = {
 		"(default " SETTINGS_FILE_DEFAULT ")" },
 	{ "spool", SETTING_TEXT, FIELD(spool), 1, SETTINGS_TEXT_MAX - 1, "FOLDER",
 		"where samples are kept until written; best on tmpfs" },
+	{ "keep", SETTING_CHOICE, FIELD(keep), 0, KEEP_ALWAYS, "auto|never|always",
+		"keep the files of libraries loaded later, before they can vanish: by a link or a "
+		"copy up to the limit, not at all, or whatever their size" },
+	{ "keep-limit", SETTING_SIZE, FIELD(keep_limit), 0, UINT64_MAX, "SIZE",
+		"copy no library that is larger (default 64m)" },
+	{ "generations", SETTING_FLAG, FIELD(generations), 0, 1, NULL,
+		"label each sample with its plugin's generation: how often it was loaded by then" },
 	{ "session", SETTING_NUMBER, FIELD(session), 0, UINT64_MAX, NULL, NULL },
 	{ "recorder", SETTING_NUMBER, FIELD(recorder_pid), 0, UINT32_MAX, NULL, NULL },
 };
@@ -34,7 +42,10 @@ const size_t settings_count = ARRAY_SIZE(settings_table);
 
 void settings_default(struct settings *s)
 {
-	*s = (struct settings){ .freq_hz = SETTINGS_FREQ_DEFAULT };
+	*s = (struct settings){
+		.freq_hz = SETTINGS_FREQ_DEFAULT,
+		.keep_limit = SETTINGS_KEEP_LIMIT_DEFAULT,
+	};
 	strcpy(s->file, SETTINGS_FILE_DEFAULT);
 }
 
@@ -116,12 +127,74 @@ static bool read_duration(const char *text, uint64_t *ns)
 	return false;
 }
 
+static bool read_size(const char *text, uint64_t *bytes)
+{
+	static const struct {
+		const char *name;
+		uint64_t bytes;
+	} units[] = { { "", 1 }, { "k", 1 << 10 }, { "m", 1 << 20 }, { "g", 1 << 30 } };
+	const char *unit;
+
+	if (!read_number(text, bytes, &unit))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		if (strcasecmp(unit, units[i].name) == 0)
+			return !__builtin_mul_overflow(*bytes, units[i].bytes, bytes);
+	return false;
+}
+
+/* The length of the word at WORDS, which ends at '|' or the end. */
+static size_t choice_length(const char *words)
+{
+	const char *bar = strchr(words, '|');
+
+	return bar ? (size_t)(bar - words) : strlen(words);
+}
+
+static bool read_choice(const char *text, const char *words, uint64_t *number)
+{
+	for (*number = 0;; ++*number) {
+		const size_t length = choice_length(words);
+
+		if (strlen(text) == length && memcmp(text, words, length) == 0)
+			return true;
+		if (!words[length])
+			return false;
+		words += length + 1;
+	}
+}
+
+static bool read_value(const struct setting *row, const char *value, uint64_t *number)
+{
+	const char *rest;
+
+	switch (row->kind) {
+	case SETTING_DURATION:
+		return read_duration(value, number);
+	case SETTING_SIZE:
+		return read_size(value, number);
+	case SETTING_CHOICE:
+		return read_choice(value, row->argument, number);
+	default:
+		return read_number(value, number, &rest) && !*rest;
+	}
+}
+
 static void describe_range(const struct setting *row, char *text, size_t size)
 {
 	struct text t = { text, text + size - 1 };
 
 	if (row->kind == SETTING_DURATION) {
 		put(&t, "a time such as 10s, 500ms or 2m");
+		return;
+	}
+	if (row->kind == SETTING_SIZE) {
+		put(&t, "a size such as 4096, 512k or 64m");
+		return;
+	}
+	if (row->kind == SETTING_CHOICE) {
+		put(&t, "one of ");
+		put(&t, row->argument);
 		return;
 	}
 	put(&t, "a number from ");
@@ -134,10 +207,8 @@ static bool set_row(struct settings *s, const struct setting *row, const char *v
 	size_t why_size)
 {
 	void *field = (char *)s + row->offset;
-	const char *rest = "";
 	char range[80];
 	uint64_t number;
-	bool ok;
 
 	if (row->kind == SETTING_FLAG) {
 		if (value)
@@ -153,9 +224,8 @@ static bool set_row(struct settings *s, const struct setting *row, const char *v
 		strcpy(field, value);
 		return true;
 	}
-	ok = row->kind == SETTING_DURATION ? read_duration(value, &number) :
-					     read_number(value, &number, &rest) && !*rest;
-	if (!ok || number < row->minimum || number > row->maximum) {
+	if (!read_value(row, value, &number) || number < row->minimum ||
+		number > row->maximum) {
 		describe_range(row, range, sizeof(range));
 		return REFUSE(why, why_size, row->name, ": \"", value, "\" is not ", range);
 	}
@@ -226,30 +296,49 @@ static void put_escaped(struct text *t, const char *from)
 	}
 }
 
-static void put_setting(struct text *t, const struct settings *s, const struct setting *row)
+static uint64_t number_of(const struct settings *s, const struct setting *row)
 {
 	const void *field = (const char *)s + row->offset;
-	uint64_t number = 0;
 
-	if (row->kind == SETTING_FLAG ? !*(const bool *)field :
-		    row->kind == SETTING_TEXT && !*(const char *)field)
+	if (row->kind == SETTING_FLAG || row->kind == SETTING_TEXT)
+		return *(const char *)field != 0; /* said at all */
+	return row->maximum <= UINT32_MAX ? *(const uint32_t *)field : *(const uint64_t *)field;
+}
+
+static void put_choice(struct text *t, const char *words, uint64_t number)
+{
+	char word[32] = "";
+
+	while (number--)
+		words += choice_length(words) + 1;
+	strncat(word, words, choice_length(words));
+	put(t, word);
+}
+
+static void put_setting(struct text *t, const struct settings *s, const struct setting *row)
+{
+	const uint64_t number = number_of(s, row);
+
+	if (row->kind == SETTING_TEXT && !number)
 		return;
-	if (row->kind == SETTING_NUMBER || row->kind == SETTING_DURATION) {
-		number = row->maximum <= UINT32_MAX ? *(const uint32_t *)field :
-						      *(const uint64_t *)field;
-		if (number == 0)
-			return;
-	}
 	put(t, row->name);
 	if (row->kind != SETTING_FLAG)
 		put(t, "=");
-	if (row->kind == SETTING_TEXT)
-		put_escaped(t, field);
-	else if (row->kind == SETTING_NUMBER)
-		put_number(t, number);
-	else if (row->kind == SETTING_DURATION) {
+	switch (row->kind) {
+	case SETTING_FLAG:
+		break;
+	case SETTING_TEXT:
+		put_escaped(t, (const char *)s + row->offset);
+		break;
+	case SETTING_CHOICE:
+		put_choice(t, row->argument, number);
+		break;
+	case SETTING_DURATION:
 		put_number(t, number / 1000);
 		put(t, "us");
+		break;
+	default:
+		put_number(t, number);
 	}
 	put(t, ",");
 }
@@ -257,10 +346,15 @@ static void put_setting(struct text *t, const struct settings *s, const struct s
 bool settings_format(const struct settings *s, char *text, size_t size)
 {
 	struct text t = { text, text + size - 1 };
+	struct settings as_usual;
 
+	settings_default(&as_usual);
 	*text = '\0';
 	for (size_t i = 0; i < settings_count; i++)
-		put_setting(&t, s, &settings_table[i]);
+		if (settings_table[i].kind == SETTING_TEXT ||
+			number_of(s, &settings_table[i]) !=
+				number_of(&as_usual, &settings_table[i]))
+			put_setting(&t, s, &settings_table[i]);
 	if (t.at == t.end)
 		return false;
 	if (t.at > text)

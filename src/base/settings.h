@@ -16,11 +16,18 @@
 #define SETTINGS_FREQ_MAX 10000
 #define SETTINGS_FILE_DEFAULT "%e.%p.cpu.pb.gz"
 
+/* What becomes of the files of libraries loaded after the start: see agent/keeper.h. */
+enum keep_mode { KEEP_AUTO, KEEP_NEVER, KEEP_ALWAYS };
+#define SETTINGS_KEEP_LIMIT_DEFAULT (UINT64_C(64) << 20)
+
 struct settings {
 	bool off; /* do nothing at all */
 	bool cpu;
 	bool raw; /* write addresses, no names */
 	bool verbose; /* the tool says at exit what it wrote */
+	bool generations; /* samples have a label for the plugin's generation */
+	uint32_t keep; /* enum keep_mode */
+	uint64_t keep_limit; /* bytes of a file that is still copied */
 	uint32_t freq_hz; /* samples per second of CPU time */
 	uint64_t duration_ns; /* 0: to the end */
 	uint64_t session; /* of a "plugprof record"; 0: none */
@@ -33,6 +40,8 @@ enum setting_kind {
 	SETTING_FLAG, /* the word alone */
 	SETTING_NUMBER,
 	SETTING_DURATION, /* 10, 10s, 500ms, 2m, 1h */
+	SETTING_SIZE, /* bytes: 4096, 512k, 64m, 1g */
+	SETTING_CHOICE, /* one of the words in ARGUMENT, "a|b|c", by number from 0 */
 	SETTING_TEXT, /* a comma or backslash in it is written with a backslash before it */
 };
 

@@ -111,7 +111,7 @@ done
 
 # Rows of the table, but for those without help, which are not for people.
 settings=$(grep -v 'NULL, NULL },' "$top/src/base/settings.c" |
-	sed -n 's/^	{ "\([a-z]*\)", SETTING_.*/\1/p')
+	sed -n 's/^	{ "\([a-z-]*\)", SETTING_.*/\1/p')
 [ -n "$settings" ] || fail "found no settings in src/base/settings.c"
 for setting in $settings; do
 	grep -Eq "^ {5}$setting(=| |\$)" "$work/libplugprof.7" ||

@@ -29,6 +29,8 @@ START_TEST(nothing_said_means_cpu_at_the_default_rate)
 	ck_assert_uint_eq(s.duration_ns, 0);
 	ck_assert_str_eq(s.file, SETTINGS_FILE_DEFAULT);
 	ck_assert_str_eq(s.spool, "");
+	ck_assert_uint_eq(s.keep, KEEP_AUTO);
+	ck_assert_uint_eq(s.keep_limit, SETTINGS_KEEP_LIMIT_DEFAULT);
 }
 END_TEST
 
@@ -71,6 +73,42 @@ START_TEST(a_duration_has_a_unit_or_is_in_seconds)
 }
 END_TEST
 
+static const struct {
+	const char *text;
+	uint64_t bytes;
+} sizes[] = {
+	{ "0", 0 },
+	{ "4096", 4096 },
+	{ "512k", 524288 },
+	{ "64m", 67108864 },
+	{ "2G", 2147483648 },
+};
+
+START_TEST(a_size_has_a_unit_or_is_in_bytes)
+{
+	char text[100];
+
+	snprintf(text, sizeof(text), "keep-limit=%s", sizes[_i].text);
+	ck_assert(parse(text));
+	ck_assert_uint_eq(s.keep_limit, sizes[_i].bytes);
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	uint32_t choice;
+} choices[] = { { "auto", KEEP_AUTO }, { "never", KEEP_NEVER }, { "always", KEEP_ALWAYS } };
+
+START_TEST(a_choice_is_one_of_its_words)
+{
+	char text[100];
+
+	snprintf(text, sizeof(text), "keep=%s", choices[_i].text);
+	ck_assert(parse(text));
+	ck_assert_uint_eq(s.keep, choices[_i].choice);
+}
+END_TEST
+
 /* What is refused, and a part of the reason given. */
 static const struct {
 	const char *text, *why;
@@ -95,6 +133,10 @@ static const struct {
 	{ "duration=99999999999999999h", "is not a time" },
 	{ "file=", "\"file\" needs a value" },
 	{ "cpu,,nonsense", "\"nonsense\"" },
+	{ "keep=sometimes", "keep: \"sometimes\" is not one of auto|never|always" },
+	{ "keep=au", "is not one of" },
+	{ "keep-limit=5q", "is not a size such as" },
+	{ "keep-limit=99999999999g", "is not a size" },
 };
 
 START_TEST(what_cannot_be_meant_is_refused_by_name)
@@ -146,7 +188,8 @@ END_TEST
 
 static const char *const round_trips[] = {"", "off", "freq=1,duration=10.5s,raw",
 	"file=\\,\\\\\\,.pb.gz,spool=/x y/\\,",
-	"verbose,session=1234567890123,recorder=42,freq=10000", "duration=365h"};
+	"verbose,session=1234567890123,recorder=42,freq=10000", "duration=365h",
+	"keep=never,keep-limit=0,generations", "keep=always,keep-limit=3g"};
 
 START_TEST(what_is_formatted_is_read_back_the_same)
 {
@@ -164,6 +207,9 @@ START_TEST(what_is_formatted_is_read_back_the_same)
 	ck_assert_uint_eq(s.duration_ns, before.duration_ns);
 	ck_assert_uint_eq(s.session, before.session);
 	ck_assert_uint_eq(s.recorder_pid, before.recorder_pid);
+	ck_assert_uint_eq(s.keep, before.keep);
+	ck_assert_uint_eq(s.keep_limit, before.keep_limit);
+	ck_assert_uint_eq(s.generations, before.generations);
 	ck_assert_str_eq(s.file, before.file);
 	ck_assert_str_eq(s.spool, before.spool);
 }
@@ -241,6 +287,8 @@ int main(void)
 	tcase_add_test(tests, a_text_is_as_long_as_its_field_and_no_longer);
 	tcase_add_loop_test(
 		tests, what_is_formatted_is_read_back_the_same, 0, ARRAY_SIZE(round_trips));
+	tcase_add_loop_test(tests, a_size_has_a_unit_or_is_in_bytes, 0, ARRAY_SIZE(sizes));
+	tcase_add_loop_test(tests, a_choice_is_one_of_its_words, 0, ARRAY_SIZE(choices));
 	tcase_add_test(tests, a_format_that_does_not_fit_is_refused_within_its_memory);
 	tcase_add_test(tests, the_table_names_each_setting_once_and_helps_with_it);
 	tcase_add_test(tests, spools_are_in_the_runtime_folder_when_it_is_ours);
