@@ -71,6 +71,17 @@ BYTES_READER(u32, uint32_t)
 BYTES_READER(u64, uint64_t)
 #undef BYTES_READER
 
+/* A number of SIZE bytes, at most 8. */
+static inline uint64_t bytes_uint(struct bytes *b, size_t size)
+{
+	const void *start = bytes_take(b, size);
+	uint64_t value = 0;
+
+	if (start)
+		memcpy(&value, start, size);
+	return value;
+}
+
 /* DWARF 5 section 7.6.  Bits beyond the 64th are dropped, as other readers do. */
 static inline uint64_t bytes_uleb128(struct bytes *b)
 {
@@ -78,6 +89,8 @@ static inline uint64_t bytes_uleb128(struct bytes *b)
 	unsigned int shift = 0;
 	uint8_t byte;
 
+	if (LIKELY(bytes_left(b) > 0 && *b->at < 0x80)) /* nearly all */
+		return *b->at++;
 	do {
 		byte = bytes_u8(b);
 		if (shift < 64)

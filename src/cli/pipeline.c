@@ -58,59 +58,83 @@ static void set_name(struct profile *p, uint32_t location_id, const char *name)
 	set_frames(p, location_id, &(struct symbol_frames){ .frames = &frame, .count = 1 });
 }
 
-static void name_location(struct naming *n, uint32_t location_id)
+/* A location to be named. */
+struct question {
+	uint32_t location_id;
+	uint32_t mapping_id;
+	bool has_vaddr;
+	uint64_t vaddr;
+	uint64_t batch; /* see symbol_module_batch() */
+};
+
+static struct question question_of(const struct naming *n, uint32_t location_id)
 {
 	const struct profile_location *l = &n->profile->locations.items[location_id - 1];
 	const struct profile_mapping *m = &n->profile->mappings.items[l->mapping_id - 1];
-	struct symbol_module *module = n->modules[l->mapping_id - 1];
+	const struct symbol_module *module = n->modules[l->mapping_id - 1];
+	struct question q = { .location_id = location_id, .mapping_id = l->mapping_id };
+
+	if (m->knows_vaddr) {
+		q.vaddr = m->start_vaddr + (l->address - m->start);
+		q.has_vaddr = true;
+	} else {
+		q.has_vaddr = symbol_module_vaddr(module, m->file_offset, m->limit - m->start,
+			l->address - m->start, &q.vaddr);
+	}
+	if (q.has_vaddr)
+		q.batch = symbol_module_batch(module, q.vaddr);
+	return q;
+}
+
+static void name_location(struct naming *n, const struct question *q)
+{
+	const struct profile_location *l = &n->profile->locations.items[q->location_id - 1];
+	const struct profile_mapping *m = &n->profile->mappings.items[q->mapping_id - 1];
 	const char *filename = profile_string(n->profile, m->filename);
 	struct symbol_frames found;
-	uint64_t vaddr;
 	char name[512];
 
 	if (is_anonymous(filename)) {
-		set_name(n->profile, location_id, PIPELINE_ANONYMOUS);
-	} else if (m->knows_vaddr || symbol_module_vaddr(module, m->file_offset,
-					     m->limit - m->start, l->address - m->start, &vaddr)) {
-		if (m->knows_vaddr)
-			vaddr = m->start_vaddr + (l->address - m->start);
-		symbolizer_resolve(n->symbolizer, module, vaddr, &found);
-		set_frames(n->profile, location_id, &found);
+		set_name(n->profile, q->location_id, PIPELINE_ANONYMOUS);
+	} else if (q->has_vaddr) {
+		symbolizer_resolve(
+			n->symbolizer, n->modules[q->mapping_id - 1], q->vaddr, &found);
+		set_frames(n->profile, q->location_id, &found);
 	} else {
 		snprintf(name, sizeof(name), "%s!0x%llx", path_base_name(filename),
 			(unsigned long long)(l->address - m->start + m->file_offset));
-		set_name(n->profile, location_id, name);
+		set_name(n->profile, q->location_id, name);
 	}
 }
 
-static int by_place(const void *a, const void *b, void *profile)
+static int by_batch(const void *left, const void *right)
 {
-	const struct profile *p = profile;
-	const struct profile_location *x = &p->locations.items[*(const uint32_t *)a - 1];
-	const struct profile_location *y = &p->locations.items[*(const uint32_t *)b - 1];
+	const struct question *a = left, *b = right;
 
-	if (x->mapping_id != y->mapping_id)
-		return x->mapping_id < y->mapping_id ? -1 : 1;
-	return (x->address > y->address) - (x->address < y->address);
+	if (a->mapping_id != b->mapping_id)
+		return a->mapping_id < b->mapping_id ? -1 : 1;
+	if (a->batch != b->batch)
+		return a->batch < b->batch ? -1 : 1;
+	return (a->vaddr > b->vaddr) - (a->vaddr < b->vaddr);
 }
 
-/* In the order of mappings and addresses, so that a compilation unit is read once. */
+/* In batches, so that a compilation unit is read once. */
 static void name_locations(struct naming *n)
 {
 	struct profile *p = n->profile;
-	uint32_t *order = xcalloc(p->locations.count, sizeof(*order));
+	struct question *questions = xcalloc(p->locations.count, sizeof(*questions));
 	size_t count = 0;
 
 	for (uint32_t id = 1; id <= p->locations.count; id++) {
 		const struct profile_location *l = &p->locations.items[id - 1];
 
 		if (l->mapping_id && n->modules[l->mapping_id - 1])
-			order[count++] = id;
+			questions[count++] = question_of(n, id);
 	}
-	qsort_r(order, count, sizeof(*order), by_place, p);
+	qsort(questions, count, sizeof(*questions), by_batch);
 	for (size_t i = 0; i < count; i++)
-		name_location(n, order[i]);
-	free(order);
+		name_location(n, &questions[i]);
+	free(questions);
 }
 
 static struct symbol_module *module_of(struct naming *n, const struct profile_mapping *m)

@@ -109,7 +109,12 @@ static void read_note_sections(struct binary *b)
 			read_notes(b, header.sh_offset, header.sh_size, header.sh_addralign);
 }
 
-static int read_headers(struct binary *b, void *image, size_t size)
+static bool is_wanted_type(uint16_t type, bool relocatable)
+{
+	return type == ET_DYN || type == ET_EXEC || (relocatable && type == ET_REL);
+}
+
+static int read_headers(struct binary *b, void *image, size_t size, bool relocatable)
 {
 	GElf_Ehdr header;
 	int r;
@@ -121,8 +126,7 @@ static int read_headers(struct binary *b, void *image, size_t size)
 	if (!b->elf || elf_kind(b->elf) != ELF_K_ELF || !gelf_getehdr(b->elf, &header))
 		return -ENOEXEC;
 	if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB ||
-		header.e_machine != EM_X86_64 ||
-		(header.e_type != ET_DYN && header.e_type != ET_EXEC))
+		header.e_machine != EM_X86_64 || !is_wanted_type(header.e_type, relocatable))
 		return -ENOEXEC;
 	r = read_program_headers(b);
 	if (r == 0)
@@ -138,7 +142,7 @@ int binary_open_memory(const void *image, size_t size, const char *path, struct 
 	b->path = xstrdup(path);
 	b->copy = xmalloc(size);
 	memcpy(b->copy, image, size);
-	r = read_headers(b, b->copy, size);
+	r = read_headers(b, b->copy, size, false);
 	if (r == 0)
 		*ret = b;
 	else
@@ -146,7 +150,7 @@ int binary_open_memory(const void *image, size_t size, const char *path, struct 
 	return r;
 }
 
-int binary_open(const char *path, struct binary **ret)
+static int open_file(const char *path, bool relocatable, struct binary **ret)
 {
 	struct binary *b = xcalloc(1, sizeof(*b));
 	int r = file_map(path, &b->file);
@@ -158,12 +162,22 @@ int binary_open(const char *path, struct binary **ret)
 	if (r == 0 && mprotect(b->file.mapping, b->file.size, PROT_READ | PROT_WRITE) < 0)
 		r = -errno;
 	if (r == 0)
-		r = read_headers(b, b->file.mapping, b->file.size);
+		r = read_headers(b, b->file.mapping, b->file.size, relocatable);
 	if (r == 0)
 		*ret = b;
 	else
 		binary_close(b);
 	return r;
+}
+
+int binary_open(const char *path, struct binary **ret)
+{
+	return open_file(path, false, ret);
+}
+
+int binary_open_relocatable(const char *path, struct binary **ret)
+{
+	return open_file(path, true, ret);
 }
 
 int binary_open_vdso(struct binary **ret)
@@ -230,8 +244,10 @@ bool binary_find_section(
 		if (header.sh_type != SHT_NOBITS &&
 			!bytes_of_image(b, header.sh_offset, header.sh_size, &bytes))
 			return false;
-		*section = (struct binary_section){
-			.bytes = bytes, .vaddr = header.sh_addr, .entry_size = header.sh_entsize };
+		*section = (struct binary_section){ .bytes = bytes,
+			.vaddr = header.sh_addr,
+			.entry_size = header.sh_entsize,
+			.compressed = header.sh_flags & SHF_COMPRESSED };
 		return true;
 	}
 	return false;

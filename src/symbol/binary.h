@@ -21,11 +21,15 @@ struct binary_section {
 	struct bytes bytes;
 	uint64_t vaddr; /* where it is loaded; 0: it is not */
 	uint64_t entry_size; /* bytes, sh_entsize */
+	bool compressed; /* begins with an Elf64_Chdr */
 };
 
 /* On 0 *RET is the caller's to binary_close(); on -errno it is untouched.
  * -ENOEXEC: no ELF file of the kind above, or its headers are damaged. */
 int binary_open(const char *path, struct binary **ret);
+/* The same, and relocatable files too, which have no segments: split DWARF (.dwo), and what dwz
+ * has moved out of several files. */
+int binary_open_relocatable(const char *path, struct binary **ret);
 /* The same from SIZE bytes in memory, which are copied, as is PATH. */
 int binary_open_memory(const void *image, size_t size, const char *path, struct binary **ret);
 /* The vdso that the kernel gave to this process.  -ENOENT: there is none. */

@@ -44,7 +44,7 @@ static struct binary *open_same_build(const char *path, const struct build_id *b
 {
 	struct binary *found = NULL;
 
-	if (binary_open(path, &found) < 0)
+	if (binary_open_relocatable(path, &found) < 0)
 		return NULL;
 	if (build_id_equal(binary_build_id(found), build_id))
 		return found;

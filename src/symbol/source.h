@@ -52,6 +52,9 @@ struct source {
 	/* Append what lies at VADDR to OUT, which is empty before, and true; or false and
 	 * OUT stays empty. */
 	bool (*resolve)(void *state, uint64_t vaddr, struct source_frames *out);
+	/* Which batch VADDR belongs to: addresses of one are cheap to ask for together.  NULL: it
+	 * does not matter. */
+	uint64_t (*batch)(void *state, uint64_t vaddr);
 	void (*close)(void *state);
 };
 

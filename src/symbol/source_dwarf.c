@@ -1,135 +1,82 @@
-/* DWARF through libdw.  Which unit an address belongs to is known from an index of our own:
- * libdw's asks .debug_aranges, which Clang and rustc do not write, and partial ones mislead. */
+/* DWARF, by our own reader.  Which unit an address belongs to is known from the roots of all
+ * units: .debug_aranges is missing from what Clang and rustc write, and partial ones mislead. */
 #define _GNU_SOURCE
-#include <dwarf.h>
-#include <elfutils/libdw.h>
-#include <elfutils/libdwelf.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "symbol/debug_file.h"
-#include "symbol/debug_unit.h"
+#include "symbol/dwarf_cache.h"
+#include "symbol/dwarf_form.h"
+#include "symbol/dwarf_name.h"
+#include "symbol/dwarf_split.h"
 #include "symbol/source.h"
-
-/* Units overlap only in odd or hostile files. */
-#define UNITS_PER_ADDRESS_MAX 8
-
-struct unit_range {
-	uint64_t start; /* vaddr */
-	uint64_t end; /* exclusive */
-	uint64_t highest_end; /* of this and all ranges before it */
-	uint32_t unit;
-};
+#include "symbol/unit_index.h"
 
 struct dwarf_state {
-	Dwarf *dwarf;
-	Dwarf *alt; /* what dwz has moved out of several files; NULL: nothing */
-	struct binary *alt_file;
-	struct debug_names names;
-	VEC(struct debug_unit) units;
-	VEC(struct unit_range) ranges; /* sorted by start */
+	struct dwarf_file *file;
+	struct dwarf_file *alt; /* what dwz has moved out of several files; NULL: nothing */
+	struct binary *alt_binary;
+	struct dwarf_split *split;
+	struct dwarf_cache cache;
+	struct text_pool *texts;
+	struct unit_index index;
 };
-
-static void add_unit_range(void *context, uint64_t start, uint64_t end)
-{
-	struct dwarf_state *d = context;
-
-	*VEC_PUSH(&d->ranges) = (struct unit_range){
-		.start = start, .end = end, .unit = (uint32_t)d->units.count };
-}
-
-static void find_units(struct dwarf_state *d)
-{
-	Dwarf_CU *cu = NULL;
-	Dwarf_Die root;
-
-	while (dwarf_get_units(d->dwarf, cu, &cu, NULL, NULL, &root, NULL) == 0) {
-		const size_t before = d->ranges.count;
-
-		if (dwarf_tag(&root) != DW_TAG_compile_unit &&
-			dwarf_tag(&root) != DW_TAG_skeleton_unit)
-			continue;
-		debug_visit_ranges(&root, add_unit_range, d);
-		if (d->ranges.count > before)
-			VEC_PUSH(&d->units)->root = root;
-	}
-}
-
-static int by_range_start(const void *left, const void *right)
-{
-	const struct unit_range *a = left, *b = right;
-
-	if (a->start != b->start)
-		return a->start < b->start ? -1 : 1;
-	return a->unit < b->unit ? -1 : a->unit > b->unit;
-}
-
-static void sort_ranges(struct dwarf_state *d)
-{
-	uint64_t highest = 0;
-
-	qsort(d->ranges.items, d->ranges.count, sizeof(*d->ranges.items), by_range_start);
-	for (size_t i = 0; i < d->ranges.count; i++) {
-		if (d->ranges.items[i].end > highest)
-			highest = d->ranges.items[i].end;
-		d->ranges.items[i].highest_end = highest;
-	}
-}
 
 static void dwarf_state_close(void *state)
 {
 	struct dwarf_state *d = state;
 
-	for (size_t i = 0; i < d->units.count; i++)
-		debug_unit_free(&d->units.items[i]);
-	VEC_FREE(&d->units);
-	VEC_FREE(&d->ranges);
-	die_scopes_free(d->names.scopes);
-	dwarf_end(d->dwarf);
-	dwarf_end(d->alt);
-	binary_close(d->alt_file);
+	unit_index_free(&d->index);
+	dwarf_cache_free(&d->cache);
+	dwarf_split_free(d->split);
+	dwarf_file_close(d->file);
+	dwarf_file_close(d->alt);
+	binary_close(d->alt_binary);
 	free(d);
 }
 
-/* libdw can find the alt file only from the path of an open file, and not in our folders. */
+/* .gnu_debugaltlink: a path and a build-ID. */
 static void open_alt_file(
 	struct dwarf_state *d, const struct source_input *input, const struct binary *b)
 {
-	const char *path;
-	const void *id_bytes;
-	ssize_t id_size = dwelf_dwarf_gnu_debugaltlink(d->dwarf, &path, &id_bytes);
+	struct binary_section link;
 	struct build_id id = { .size = 0 };
+	const char *path;
+	size_t size;
 
-	if (id_size <= 0 || id_size > BUILD_ID_SIZE_MAX)
+	if (!binary_find_section(b, ".gnu_debugaltlink", &link))
 		return;
-	id.size = (uint8_t)id_size;
-	memcpy(id.bytes, id_bytes, id.size);
-	d->alt_file = debug_file_by_path(binary_path(b), path, &id);
-	if (!d->alt_file)
-		d->alt_file = debug_file_by_build_id(input->debug_folders, &id);
-	if (d->alt_file)
-		d->alt = dwarf_begin_elf(binary_elf(d->alt_file), DWARF_C_READ, NULL);
-	if (d->alt)
-		dwarf_setalt(d->dwarf, d->alt);
+	path = bytes_string(&link.bytes);
+	size = bytes_left(&link.bytes);
+	if (!path || size == 0 || size > BUILD_ID_SIZE_MAX)
+		return;
+	id.size = (uint8_t)size;
+	memcpy(id.bytes, link.bytes.at, size);
+	d->alt_binary = debug_file_by_path(binary_path(b), path, &id);
+	if (!d->alt_binary)
+		d->alt_binary = debug_file_by_build_id(input->debug_folders, &id);
+	if (d->alt_binary)
+		d->alt = dwarf_file_open(d->alt_binary, DWARF_WHOLE);
+	d->file->alt = d->alt;
 }
 
 static struct dwarf_state *open_file(const struct source_input *input, const struct binary *b)
 {
+	struct dwarf_file *file = dwarf_file_open(b, DWARF_WHOLE);
 	struct dwarf_state *d;
-	Dwarf *dwarf = dwarf_begin_elf(binary_elf(b), DWARF_C_READ, NULL);
 
-	if (!dwarf)
+	if (!file)
 		return NULL;
 	d = xcalloc(1, sizeof(*d));
-	d->dwarf = dwarf;
-	d->names = (struct debug_names){ .texts = input->texts, .scopes = die_scopes_new() };
-	open_alt_file(d, input, b);
-	find_units(d);
-	if (d->ranges.count == 0) {
+	d->file = file;
+	d->texts = input->texts;
+	d->split = dwarf_split_new();
+	unit_index_build(&d->index, file);
+	if (unit_index_is_empty(&d->index)) {
 		dwarf_state_close(d);
 		return NULL;
 	}
-	sort_ranges(d);
+	open_alt_file(d, input, b);
 	return d;
 }
 
@@ -143,39 +90,84 @@ static void *dwarf_state_open(const struct source_input *input)
 	return state;
 }
 
-static bool only_line_is_known(const struct source_frames *frames)
+static bool read_row(struct dwarf_state *d, struct dwarf_loaded *loaded, uint64_t vaddr,
+	struct source_frame *place)
 {
-	return frames->frames.count == 1 && !frames->frames.items[0].name &&
-		!frames->frames.items[0].linkage_name;
+	const struct dwarf_row *row = dwarf_lines_find(&loaded->lines, vaddr);
+
+	if (!row)
+		return false;
+	place->file = dwarf_lines_path(&loaded->lines, d->texts, row->file);
+	place->line = row->line <= INT32_MAX ? row->line : 0;
+	place->column = place->line && row->column <= INT32_MAX ? row->column : 0;
+	return true;
+}
+
+static void read_call(struct dwarf_state *d, struct dwarf_loaded *loaded,
+	const struct dwarf_function *function, struct source_frame *place)
+{
+	place->file = dwarf_lines_path(dwarf_call_files(loaded), d->texts, function->call_file);
+	place->line = function->call_line;
+	place->column = function->call_column;
+}
+
+/* Append the frames at VADDR, or, when only the line is known, one without a name. */
+static bool resolve_in(struct dwarf_state *d, struct dwarf_unit *u, uint64_t vaddr,
+	struct source_frames *out)
+{
+	struct source_frame frame = { .name = NULL };
+	struct dwarf_loaded *loaded;
+	uint32_t index;
+	bool has_row;
+
+	dwarf_split_open(d->split, u);
+	loaded = dwarf_cache_get(&d->cache, u);
+	has_row = read_row(d, loaded, vaddr, &frame);
+	if (!interval_map_find(&loaded->tree.map, vaddr, &index)) {
+		if (has_row)
+			*VEC_PUSH(&out->frames) = frame;
+		return false;
+	}
+	for (int i = 0; i < DWARF_DEPTH_MAX; i++) {
+		const struct dwarf_function *function = &loaded->tree.functions.items[index];
+		const struct dwarf_name *name = dwarf_name_of(
+			dwarf_function_unit(loaded)->file, &d->cache, d->texts, function->origin);
+
+		frame.linkage_name = name->linkage_name;
+		frame.name = name->name;
+		frame.start_line = name->start_line;
+		*VEC_PUSH(&out->frames) = frame;
+		if (function->caller == 0)
+			break;
+		/* The caller's place is where the call stands. */
+		read_call(d, loaded, function, &frame);
+		index = function->caller - 1;
+	}
+	return true;
 }
 
 static bool dwarf_state_resolve(void *state, uint64_t vaddr, struct source_frames *out)
 {
 	struct dwarf_state *d = state;
-	size_t low = 0, high = d->ranges.count;
+	struct unit_search search = { .vaddr = vaddr };
+	struct dwarf_unit *u;
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (d->ranges.items[middle].start <= vaddr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (size_t tried = 0; low-- > 0 && tried < UNITS_PER_ADDRESS_MAX;) {
-		const struct unit_range *range = &d->ranges.items[low];
-
-		if (range->highest_end <= vaddr)
-			break;
-		if (range->end <= vaddr)
-			continue;
-		tried++;
+	dwarf_cache_trim(&d->cache);
+	while ((u = unit_index_next(&d->index, &search)) != NULL) {
 		out->frames.count = 0; /* a line without a name was all we had */
-		if (debug_unit_resolve(&d->units.items[range->unit], &d->names, vaddr, out) &&
-			!only_line_is_known(out))
+		if (resolve_in(d, u, vaddr, out))
 			return true;
 	}
 	return out->frames.count > 0;
+}
+
+static uint64_t dwarf_state_batch(void *state, uint64_t vaddr)
+{
+	struct dwarf_state *d = state;
+	struct unit_search search = { .vaddr = vaddr };
+	const struct dwarf_unit *u = unit_index_next(&d->index, &search);
+
+	return u ? u->offset + 1 : 0;
 }
 
 const struct source source_dwarf = {
@@ -184,5 +176,6 @@ const struct source source_dwarf = {
 	.resolves = true,
 	.open = dwarf_state_open,
 	.resolve = dwarf_state_resolve,
+	.batch = dwarf_state_batch,
 	.close = dwarf_state_close,
 };

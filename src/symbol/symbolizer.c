@@ -393,6 +393,14 @@ void symbolizer_resolve(struct symbolizer *s, struct symbol_module *m, uint64_t 
 		.frames = s->frames.items, .count = s->frames.count, .resolved = resolved };
 }
 
+uint64_t symbol_module_batch(const struct symbol_module *m, uint64_t vaddr)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
+		if (m->states[i] && sources[i]->batch)
+			return sources[i]->batch(m->states[i], vaddr);
+	return 0;
+}
+
 enum symbol_verdict symbol_module_verdict(const struct symbol_module *m)
 {
 	return m->verdict;

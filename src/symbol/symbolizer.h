@@ -75,6 +75,10 @@ bool symbol_module_vaddr(const struct symbol_module *m, uint64_t mapping_offset,
 void symbolizer_resolve(struct symbolizer *s, struct symbol_module *m, uint64_t vaddr,
 	struct symbol_frames *out);
 
+/* Addresses of equal number are cheap to ask for one after the other: a batch that is sorted by
+ * module and by this number reads each compilation unit once. */
+uint64_t symbol_module_batch(const struct symbol_module *m, uint64_t vaddr);
+
 enum symbol_verdict symbol_module_verdict(const struct symbol_module *m);
 /* The verdict's stable word: "dwarf", "symbols", "exports-only", "fde-only", "file-missing",
  * "file-replaced", "file-bad", "anonymous". */

@@ -33,8 +33,8 @@ BEGIN {
 
 	# Libraries beyond libc, by header.
 	words("symbol:libelf.h symbol:gelf.h symbol:dwarf.h", library)
+	words("symbol:zlib.h symbol:zstd.h symbol:lzma.h", library)
 	words("symbol:libiberty/demangle.h", library)
-	words("symbol:elfutils/libdw.h symbol:elfutils/libdwelf.h", library)
 	words("symbol:elfutils/debuginfod.h", library)
 	words("mapstore:zlib.h pprof:zlib.h", library)
 	words("pprof:protobuf-c/protobuf-c.h", library)

@@ -2,15 +2,15 @@
  * One DWARF unit, indexed at first use: a map from address to the innermost function or
  * inlined subroutine, and libdw's line rows, which are sorted.
  */
-#ifndef SYMBOL_DEBUG_UNIT_H
-#define SYMBOL_DEBUG_UNIT_H
+#ifndef REFERENCE_UNIT_H
+#define REFERENCE_UNIT_H
 
 #include <elfutils/libdw.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/vec.h"
-#include "symbol/die.h"
+#include "reference/reference_die.h"
 #include "symbol/interval_map.h"
 #include "symbol/source.h"
 

@@ -1,4 +1,4 @@
-#include "symbol/die.h"
+#include "reference/reference_die.h"
 
 #include <dwarf.h>
 #include <stdio.h>

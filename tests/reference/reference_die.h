@@ -2,8 +2,8 @@
  * Questions about single DIEs (DWARF's tree nodes), safe on hostile DWARF: chains of origins
  * are followed 8 steps, strings never run out of their section.
  */
-#ifndef SYMBOL_DIE_H
-#define SYMBOL_DIE_H
+#ifndef REFERENCE_DIE_H
+#define REFERENCE_DIE_H
 
 #include <elfutils/libdw.h>
 #include <stdbool.h>

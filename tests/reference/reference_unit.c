@@ -1,4 +1,4 @@
-#include "symbol/debug_unit.h"
+#include "reference/reference_unit.h"
 
 #include <dwarf.h>
 #include <string.h>
@@ -75,29 +75,6 @@ static uint32_t add_function(
 	return (uint32_t)unit->functions.count;
 }
 
-/* Can there be functions with code below DIE?  IN_FUNCTION: it stands in a function itself.
- * Types outside functions hold declarations only; a lambda's code is below its local class. */
-static bool may_hold_functions(Dwarf_Die *die, bool in_function)
-{
-	switch (dwarf_tag(die)) {
-	case DW_TAG_namespace:
-	case DW_TAG_module:
-	case DW_TAG_inlined_subroutine:
-	case DW_TAG_lexical_block:
-	case DW_TAG_try_block:
-	case DW_TAG_catch_block:
-		return true;
-	case DW_TAG_subprogram:
-		return !dwarf_hasattr(die, DW_AT_declaration);
-	case DW_TAG_class_type:
-	case DW_TAG_structure_type:
-	case DW_TAG_union_type:
-		return in_function;
-	default:
-		return false;
-	}
-}
-
 struct function_level {
 	Dwarf_Die die;
 	uint32_t caller; /* the function around it: its index plus one */
@@ -135,8 +112,7 @@ static void find_functions(struct function_walk *walk, Dwarf_Die *root)
 		struct function_level *at = &levels[depth - 1];
 		struct function_level below = level_below(walk, at, depth);
 
-		if (depth < DIE_DEPTH_MAX && may_hold_functions(&at->die, at->in_function) &&
-			die_first_child(&at->die, &below.die)) {
+		if (depth < DIE_DEPTH_MAX && die_first_child(&at->die, &below.die)) {
 			levels[depth++] = below;
 			continue;
 		}
@@ -195,6 +171,8 @@ static const char *known_path(
 
 	if (!path || strcmp(path, "???") == 0)
 		return NULL;
+	if (strncmp(path, "./<", 3) == 0)
+		path += 2;
 	if (path[0] == '/' || path[0] == '<')
 		return text_pool_add(names->texts, path);
 	folder = die_string(&unit->root, DW_AT_comp_dir);

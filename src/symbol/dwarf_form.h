@@ -1,0 +1,99 @@
+/*
+ * DIEs as bytes: abbreviations (DWARF 5 section 7.5.3), attribute values (7.5.4 to 7.5.6), the
+ * root of a unit.
+ */
+#ifndef SYMBOL_DWARF_FORM_H
+#define SYMBOL_DWARF_FORM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "symbol/dwarf_file.h"
+
+#define DWARF_SIZE_VARIES UINT8_MAX
+
+struct abbreviation_attribute {
+	uint16_t name; /* DW_AT_* */
+	uint16_t form; /* DW_FORM_* */
+	uint8_t size; /* bytes of the value, or DWARF_SIZE_VARIES */
+	int32_t constant; /* of DW_FORM_implicit_const */
+};
+
+struct abbreviation {
+	uint64_t code;
+	uint16_t tag; /* DW_TAG_* */
+	bool has_children;
+	uint8_t role; /* for dwarf_tree.c */
+	int32_t size; /* bytes of all values together; -1: varies */
+	uint32_t first, count; /* its attributes in the table */
+	int32_t sibling; /* which of them is DW_AT_sibling; -1: none */
+};
+
+/* NULL: the unit has no such code, or its table is damaged or hostile. */
+const struct abbreviation *dwarf_abbreviation(struct dwarf_unit *u, uint64_t code);
+const struct abbreviation_attribute *dwarf_attributes(
+	const struct dwarf_unit *u, const struct abbreviation *a);
+void abbreviation_table_free(struct abbreviation_table *t);
+
+struct dwarf_value {
+	uint16_t form; /* 0: there is none */
+	uint64_t number; /* of strings: NULL or where it starts, see dwarf_value_text() */
+};
+
+/* Read the value at the cursor, or pass over it.  A damaged one breaks the cursor. */
+struct dwarf_value dwarf_read_value(const struct dwarf_unit *u,
+	const struct abbreviation_attribute *attribute, struct bytes *at);
+void dwarf_skip_value(const struct dwarf_unit *u,
+	const struct abbreviation_attribute *attribute, struct bytes *at);
+void dwarf_skip_die(const struct dwarf_unit *u, const struct abbreviation *a, struct bytes *at);
+
+/* The same for a value of a line table's header, which has no abbreviation. */
+struct dwarf_value dwarf_read_form(const struct dwarf_unit *u, uint16_t form, struct bytes *at);
+
+/* In the file; NULL: no string, or one that does not end. */
+const char *dwarf_value_text(const struct dwarf_unit *u, const struct dwarf_value *v);
+/* The address that a value of class address stands for.  False: it is none. */
+bool dwarf_value_address(
+	const struct dwarf_unit *u, const struct dwarf_value *v, uint64_t *address);
+/* The index'th address of .debug_addr for the unit. */
+uint64_t dwarf_indexed_address(const struct dwarf_unit *u, uint64_t index);
+/* 0 when it is no number or does not fit. */
+uint32_t dwarf_value_number(const struct dwarf_value *v);
+
+struct dwarf_reference {
+	struct dwarf_file *file;
+	uint64_t offset; /* in its .debug_info */
+};
+
+/* False: no reference, or into a file that is not there. */
+bool dwarf_value_reference(
+	const struct dwarf_unit *u, const struct dwarf_value *v, struct dwarf_reference *ref);
+
+/* Fill in what the root DIE of U says of the unit. */
+void dwarf_read_root(struct dwarf_unit *u);
+
+/* The code that a DIE's pc attributes tell of. */
+struct dwarf_pcs {
+	struct dwarf_value low, high, ranges;
+};
+
+/* Take V if it is one of them. */
+void dwarf_pcs_add(struct dwarf_pcs *pcs, uint16_t name, const struct dwarf_value *v);
+static inline bool dwarf_pcs_known(const struct dwarf_pcs *pcs)
+{
+	return pcs->ranges.form || (pcs->low.form && pcs->high.form);
+}
+
+/* Visit each range of code; those at 0 belong to functions that the linker has discarded.
+ * LEFT counts down with every entry that is read, and at 0 it stops. */
+typedef void dwarf_range_visitor(void *context, uint64_t start, uint64_t end);
+void dwarf_visit_ranges(const struct dwarf_unit *u, const struct dwarf_pcs *pcs,
+	uint64_t *left, dwarf_range_visitor *visit, void *context);
+/* How many entries the range lists of the unit's file can hold. */
+uint64_t dwarf_ranges_limit(const struct dwarf_unit *u);
+
+/* The ranges of a unit's root. */
+void dwarf_visit_unit_ranges(
+	struct dwarf_unit *u, uint64_t *left, dwarf_range_visitor *visit, void *context);
+
+#endif

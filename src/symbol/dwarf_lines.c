@@ -1,0 +1,387 @@
+#define _GNU_SOURCE
+#include "symbol/dwarf_lines.h"
+
+#include <dwarf.h>
+#include <string.h>
+
+#include "symbol/dwarf_form.h"
+
+#define NO_FILE UINT32_MAX
+#define FORMATS_MAX 16
+
+struct header {
+	struct dwarf_unit unit; /* for reading forms: the table has sizes of its own */
+	struct bytes rest; /* behind the fixed part: folders and files */
+	struct bytes program;
+	uint8_t minimum_length;
+	int8_t line_base;
+	uint8_t line_range;
+	uint8_t opcode_base;
+	uint8_t operands[256]; /* of the standard opcodes */
+};
+
+static bool read_header(struct header *h, const struct dwarf_unit *u, uint64_t offset)
+{
+	struct bytes at = dwarf_section_at(u->file, DWARF_LINE, offset);
+	uint64_t size = bytes_u32(&at);
+
+	h->unit = *u;
+	h->unit.offset_size = 4;
+	if (size == UINT32_MAX) {
+		size = bytes_u64(&at);
+		h->unit.offset_size = 8;
+	}
+	if (size < bytes_left(&at))
+		at.end = at.at + size;
+	h->unit.version = bytes_u16(&at);
+	if (h->unit.version < 2 || h->unit.version > 5)
+		return false;
+	if (h->unit.version >= 5)
+		bytes_skip(&at, 2); /* sizes of addresses and segment selectors */
+	size = bytes_uint(&at, h->unit.offset_size);
+	h->program = at;
+	bytes_skip(&h->program, size);
+	h->minimum_length = bytes_u8(&at);
+	if (h->unit.version >= 4)
+		bytes_u8(&at); /* operations in an instruction, of VLIW machines */
+	bytes_u8(&at); /* default_is_stmt */
+	h->line_base = (int8_t)bytes_u8(&at);
+	h->line_range = bytes_u8(&at);
+	h->opcode_base = bytes_u8(&at);
+	for (int i = 1; i < h->opcode_base; i++)
+		h->operands[i] = bytes_u8(&at);
+	h->rest = at;
+	return bytes_ok(&at) && bytes_ok(&h->program) && h->line_range > 0;
+}
+
+struct folders {
+	VEC(const char *) list;
+};
+
+static void add_file(struct dwarf_lines *lines, const struct folders *folders,
+	const char *name, uint64_t folder)
+{
+	*VEC_PUSH(&lines->files) = (struct dwarf_line_file){ .name = name ? name : "",
+		.folder = folder < folders->list.count ? folders->list.items[folder] : NULL };
+}
+
+/* Versions 2 to 4: folder 0 is the unit's, file 0 is none. */
+static void read_old_files(struct dwarf_lines *lines, struct header *h, struct folders *folders)
+{
+	const char *text;
+
+	VEC_PUSH(&folders->list);
+	while ((text = bytes_string(&h->rest)) != NULL && text[0])
+		*VEC_PUSH(&folders->list) = text;
+	add_file(lines, folders, NULL, UINT64_MAX);
+	while ((text = bytes_string(&h->rest)) != NULL && text[0]) {
+		const uint64_t folder = bytes_uleb128(&h->rest);
+
+		bytes_uleb128(&h->rest); /* time */
+		bytes_uleb128(&h->rest); /* size */
+		add_file(lines, folders, text, folder);
+	}
+}
+
+struct entry_format {
+	uint16_t contents[FORMATS_MAX], forms[FORMATS_MAX];
+	uint8_t count;
+};
+
+static void read_format(struct bytes *at, struct entry_format *format)
+{
+	format->count = bytes_u8(at);
+	if (format->count > FORMATS_MAX)
+		at->broken = true;
+	for (int i = 0; bytes_ok(at) && i < format->count; i++) {
+		format->contents[i] = (uint16_t)bytes_uleb128(at);
+		format->forms[i] = (uint16_t)bytes_uleb128(at);
+	}
+}
+
+static void read_entry(
+	struct header *h, const struct entry_format *format, const char **name, uint64_t *folder)
+{
+	*name = NULL;
+	*folder = 0;
+	for (int i = 0; i < format->count && bytes_ok(&h->rest); i++) {
+		const struct dwarf_value v =
+			dwarf_read_form(&h->unit, format->forms[i], &h->rest);
+
+		if (!bytes_ok(&h->rest))
+			return;
+		if (format->contents[i] == DW_LNCT_path)
+			*name = dwarf_value_text(&h->unit, &v);
+		else if (format->contents[i] == DW_LNCT_directory_index)
+			*folder = v.number;
+	}
+}
+
+/* Version 5: both lists say how their entries look, and count from 0. */
+static void read_new_files(struct dwarf_lines *lines, struct header *h, struct folders *folders)
+{
+	struct entry_format format;
+	const char *name;
+	uint64_t count, folder;
+
+	read_format(&h->rest, &format);
+	count = bytes_uleb128(&h->rest);
+	for (; count > 0 && bytes_left(&h->rest) > 0; count--) {
+		const uint8_t *before = h->rest.at;
+
+		read_entry(h, &format, &name, &folder);
+		if (h->rest.at == before) /* entries of no bytes could be without number */
+			return;
+		*VEC_PUSH(&folders->list) = name;
+	}
+	read_format(&h->rest, &format);
+	count = bytes_uleb128(&h->rest);
+	for (; count > 0 && bytes_left(&h->rest) > 0; count--) {
+		const uint8_t *before = h->rest.at;
+
+		read_entry(h, &format, &name, &folder);
+		if (!bytes_ok(&h->rest) || h->rest.at == before)
+			return;
+		add_file(lines, folders, name, folder);
+	}
+}
+
+static void read_files(struct dwarf_lines *lines, struct header *h)
+{
+	struct folders folders = { { NULL, 0, 0 } };
+
+	if (h->unit.version < 5)
+		read_old_files(lines, h, &folders);
+	else
+		read_new_files(lines, h, &folders);
+	VEC_FREE(&folders.list);
+}
+
+/* The state machine: DWARF 5 section 6.2.2. */
+struct machine {
+	struct dwarf_lines *lines;
+	const struct dwarf_file *file;
+	struct dwarf_row row;
+	size_t sequence; /* where the one that is being read starts */
+	bool is_sorted; /* within the sequence */
+	bool all_sorted;
+};
+
+static void start_sequence(struct machine *m)
+{
+	m->row = (struct dwarf_row){ .file = 1, .line = 1 };
+	m->sequence = m->lines->rows.count;
+	m->is_sorted = true;
+}
+
+static inline void add_row(struct machine *m)
+{
+	const size_t count = m->lines->rows.count;
+
+	if (count > m->sequence && m->row.vaddr < m->lines->rows.items[count - 1].vaddr)
+		m->is_sorted = false;
+	*VEC_PUSH(&m->lines->rows) = m->row;
+}
+
+static bool is_end(const struct dwarf_row *row)
+{
+	return row->file == NO_FILE;
+}
+
+static void end_sequence(struct machine *m)
+{
+	const struct dwarf_row *first;
+
+	m->row.file = NO_FILE;
+	m->row.line = m->row.column = 0;
+	add_row(m);
+	first = &m->lines->rows.items[m->sequence];
+	/* What the linker has discarded starts at 0, or at the highest addresses. */
+	if (first->vaddr == 0 || binary_code_end(m->file->binary, first->vaddr) == 0)
+		m->lines->rows.count = m->sequence;
+	else if (!m->is_sorted ||
+		(m->sequence > 0 && first->vaddr < m->lines->rows.items[m->sequence - 1].vaddr))
+		m->all_sorted = false;
+	start_sequence(m);
+}
+
+static void run_extended(struct machine *m, struct bytes *at)
+{
+	const uint64_t size = bytes_uleb128(at);
+	struct bytes operands = bytes_over(at->at, size <= bytes_left(at) ? size : 0);
+
+	if (!bytes_skip(at, size) || size == 0)
+		return;
+	switch (bytes_u8(&operands)) {
+	case DW_LNE_end_sequence:
+		end_sequence(m);
+		break;
+	case DW_LNE_set_address:
+		m->row.vaddr = bytes_uint(&operands, size - 1 == 4 ? 4 : 8);
+		break;
+	}
+}
+
+static void run_standard(
+	struct machine *m, const struct header *h, uint8_t opcode, struct bytes *at)
+{
+	switch (opcode) {
+	case DW_LNS_copy:
+		add_row(m);
+		break;
+	case DW_LNS_advance_pc:
+		m->row.vaddr += bytes_uleb128(at) * h->minimum_length;
+		break;
+	case DW_LNS_advance_line:
+		m->row.line += (uint32_t)bytes_sleb128(at);
+		break;
+	case DW_LNS_set_file:
+		m->row.file = (uint32_t)bytes_uleb128(at) & INT32_MAX;
+		break;
+	case DW_LNS_set_column:
+		m->row.column = (uint32_t)bytes_uleb128(at);
+		break;
+	case DW_LNS_const_add_pc:
+		m->row.vaddr += (uint64_t)((255 - h->opcode_base) / h->line_range) *
+			h->minimum_length;
+		break;
+	case DW_LNS_fixed_advance_pc:
+		m->row.vaddr += bytes_u16(at);
+		break;
+	default:
+		for (int i = 0; i < h->operands[opcode] && bytes_ok(at); i++)
+			bytes_uleb128(at);
+		break;
+	}
+}
+
+static void run_program(struct machine *m, const struct header *h)
+{
+	struct bytes at = h->program;
+
+	while (bytes_left(&at) > 0) {
+		const uint8_t opcode = bytes_u8(&at);
+
+		if (opcode >= h->opcode_base) {
+			const uint8_t both = opcode - h->opcode_base;
+
+			m->row.vaddr += (uint64_t)(both / h->line_range) * h->minimum_length;
+			m->row.line += (uint32_t)(h->line_base + both % h->line_range);
+			add_row(m);
+		} else if (opcode == 0) {
+			run_extended(m, &at);
+		} else {
+			run_standard(m, h, opcode, &at);
+		}
+	}
+	m->lines->rows.count = m->sequence; /* without an end it covers nothing */
+}
+
+struct numbered_row {
+	struct dwarf_row row;
+	size_t number;
+};
+
+/* Where one sequence ends another may start: the end comes first. */
+static int by_vaddr(const void *left, const void *right)
+{
+	const struct numbered_row *a = left, *b = right;
+
+	if (a->row.vaddr != b->row.vaddr)
+		return a->row.vaddr < b->row.vaddr ? -1 : 1;
+	if (is_end(&a->row) != is_end(&b->row))
+		return is_end(&a->row) ? -1 : 1;
+	return a->number < b->number ? -1 : a->number > b->number;
+}
+
+static void sort_rows(struct dwarf_lines *lines)
+{
+	struct numbered_row *rows = xreallocarray(NULL, lines->rows.count + 1, sizeof(*rows));
+
+	for (size_t i = 0; i < lines->rows.count; i++)
+		rows[i] = (struct numbered_row){ lines->rows.items[i], i };
+	qsort(rows, lines->rows.count, sizeof(*rows), by_vaddr);
+	for (size_t i = 0; i < lines->rows.count; i++)
+		lines->rows.items[i] = rows[i].row;
+	free(rows);
+}
+
+void dwarf_lines_read(struct dwarf_lines *lines, struct dwarf_unit *u)
+{
+	struct machine m = { .lines = lines, .file = u->file, .all_sorted = true };
+	struct header h;
+
+	lines->unit = u;
+	if (!u->has_lines || !read_header(&h, u, u->line_offset))
+		return;
+	read_files(lines, &h);
+	start_sequence(&m);
+	run_program(&m, &h);
+	if (!m.all_sorted)
+		sort_rows(lines);
+}
+
+void dwarf_lines_read_files(struct dwarf_lines *lines, struct dwarf_unit *u, uint64_t offset)
+{
+	struct header h;
+
+	lines->unit = u;
+	if (read_header(&h, u, offset))
+		read_files(lines, &h);
+}
+
+void dwarf_lines_free(struct dwarf_lines *lines)
+{
+	VEC_FREE(&lines->rows);
+	VEC_FREE(&lines->files);
+}
+
+const struct dwarf_row *dwarf_lines_find(const struct dwarf_lines *lines, uint64_t vaddr)
+{
+	size_t low = 0, high = lines->rows.count;
+
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (lines->rows.items[middle].vaddr <= vaddr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == 0 || is_end(&lines->rows.items[low - 1]))
+		return NULL;
+	return &lines->rows.items[low - 1];
+}
+
+/* The parts of the path; a relative one counts from the folder before it. */
+static char *whole_path(const struct dwarf_unit *u, const struct dwarf_line_file *f)
+{
+	const char *unit_folder = u->folder ? u->folder : "";
+	/* Mapped away, for builds that anyone can repeat. */
+	const bool has_base = unit_folder[0] == '/';
+
+	if (f->name[0] == '/' || f->name[0] == '<') /* "<autogenerated>" is no file */
+		return xstrdup(f->name);
+	if (f->folder && f->folder[0] == '/')
+		return xasprintf("%s/%s", f->folder, f->name);
+	if (f->folder && f->folder[0])
+		return has_base ? xasprintf("%s/%s/%s", unit_folder, f->folder, f->name)
+				: xasprintf("%s/%s", f->folder, f->name);
+	return has_base ? xasprintf("%s/%s", unit_folder, f->name) : xstrdup(f->name);
+}
+
+const char *dwarf_lines_path(struct dwarf_lines *lines, struct text_pool *texts, uint32_t number)
+{
+	struct dwarf_line_file *f;
+	char *path;
+
+	if (number >= lines->files.count || !lines->files.items[number].name[0])
+		return NULL;
+	f = &lines->files.items[number];
+	if (!f->path) {
+		path = whole_path(lines->unit, f);
+		f->path = text_pool_add(texts, path);
+		free(path);
+	}
+	return f->path;
+}

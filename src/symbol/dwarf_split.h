@@ -1,0 +1,18 @@
+/*
+ * Split DWARF: the functions are in .dwo files beside the objects (DWARF 5 section 7.3.2).
+ */
+#ifndef SYMBOL_DWARF_SPLIT_H
+#define SYMBOL_DWARF_SPLIT_H
+
+#include "symbol/dwarf_file.h"
+
+struct dwarf_split;
+
+struct dwarf_split *dwarf_split_new(void);
+void dwarf_split_free(struct dwarf_split *s);
+
+/* Find the unit with the functions of the skeleton U, when it is one and was not looked for
+ * before.  Only a unit with U's own number is taken. */
+void dwarf_split_open(struct dwarf_split *s, struct dwarf_unit *u);
+
+#endif
