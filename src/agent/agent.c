@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "agent/cpu_sampler.h"
+#include "agent/dl_watch.h"
 #include "agent/finisher.h"
+#include "agent/keeper.h"
 #include "agent/modules.h"
 #include "agent/real.h"
 #include "agent/signals.h"
@@ -92,6 +94,7 @@ static void record_texts(void)
 	spool_append_text(&spool, SPOOL_TEXT_FOLDER, getcwd(text, sizeof(text)) ? text : "/");
 	spool_append_text(&spool, SPOOL_TEXT_OUTPUT, settings.file);
 	spool_append_text(&spool, SPOOL_TEXT_OPTIONS, settings.raw ? "raw" : "");
+	spool_append_text(&spool, SPOOL_TEXT_STORE, keeper_folders());
 }
 
 static int make_spool(struct spool_writer *w)
@@ -108,7 +111,7 @@ static int make_spool(struct spool_writer *w)
 
 static void start_sampling(void)
 {
-	cpu_sampler_start(&spool);
+	cpu_sampler_start(&spool, settings.generations);
 	spool_begin(&spool);
 	state = RECORDING;
 	owner = getpid();
@@ -149,6 +152,8 @@ static void after_fork_in_child(void)
 	struct spool_writer childs;
 
 	cpu_sampler_restart_in_child();
+	keeper_restart_in_child();
+	dl_watch_restart_in_child();
 	signals_restart_in_child();
 	if (state == RECORDING) {
 		if (make_childs_spool(&childs)) {
@@ -178,6 +183,7 @@ static void start(void)
 	if (settings.duration_ns)
 		stop_monotonic_ns = monotonic_ns() + settings.duration_ns;
 	finisher_find_tool();
+	keeper_start(&settings);
 	if (make_spool(&spool) != 0) {
 		if (settings.verbose)
 			say("cannot make a spool in ", settings.spool);
@@ -185,6 +191,7 @@ static void start(void)
 	}
 	record_texts();
 	modules_start(&spool);
+	dl_watch_start();
 	if (pthread_key_create(&thread_end_key, end_thread) != 0 ||
 		signals_start(cpu_sampler_tick) < 0 ||
 		pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0) {
@@ -222,6 +229,7 @@ void agent_stop(void)
 		return;
 	state = STOPPED;
 	cpu_sampler_record_end(threads_end());
+	dl_watch_finish();
 	cpu_sampler_stop();
 	spool_end(&spool);
 	/* The recorder wants to see its own child's, even when it is empty. */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <x86intrin.h>
 
+#include "agent/modules.h"
 #include "agent/signals.h"
 #include "agent/threads.h"
 #include "agent/unwind.h"
@@ -20,6 +21,7 @@ static uint64_t scratches_taken; /* bit per scratch */
 
 static struct spool_writer *recording; /* NULL: ticks are ignored */
 static uint64_t stop_at_ns;
+static bool tells_generations;
 
 /* The same scratch for a thread as last time, if it is free: its lines may still be in cache. */
 static struct unwind_scratch *take_scratch(uint32_t hint)
@@ -138,6 +140,8 @@ static void record(struct spool_writer *spool, struct unwind_scratch *scratch, u
 	frame_count = unwind_capture(scratch, thread_self.stack);
 	if (unwind_is_truncated(scratch, frame_count))
 		spool_count(spool, SPOOL_COUNT_TRUNCATED, 1);
+	if (UNLIKELY(tells_generations))
+		frame_count = modules_append_generations(scratch->frames, frame_count);
 	spool_append_sample(spool, scratch->frames, frame_count, threads_name_self(), periods);
 	spool_count(spool, SPOOL_COUNT_SAMPLES, 1);
 }
@@ -196,8 +200,9 @@ void cpu_sampler_tick(int number, siginfo_t *info, void *context)
 		sample(spool, info, context);
 }
 
-void cpu_sampler_start(struct spool_writer *spool)
+void cpu_sampler_start(struct spool_writer *spool, bool generations)
 {
+	tells_generations = generations;
 	stop_at_ns = spool->header->stop_monotonic_ns;
 	__atomic_store_n(&recording, spool, __ATOMIC_SEQ_CST);
 }

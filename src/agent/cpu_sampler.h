@@ -5,6 +5,7 @@
 #define AGENT_CPU_SAMPLER_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "spool/spool_writer.h"
@@ -13,8 +14,8 @@
 void cpu_sampler_tick(int number, siginfo_t *info, void *context);
 
 /* From now on ticks are recorded in SPOOL, until cpu_sampler_stop() or until the time its header
- * says. */
-void cpu_sampler_start(struct spool_writer *spool);
+ * says; with the generation of each library, if GENERATIONS. */
+void cpu_sampler_start(struct spool_writer *spool, bool generations);
 
 /* PERIODS have passed on the calling thread since its last tick, and there will be no other:
  * record them under the note SPOOL_NOTE_ENDED and who started what has ended.  Not in a handler. */

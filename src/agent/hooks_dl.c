@@ -1,23 +1,44 @@
-/* dlsym (its way in is in hooks_dlsym.S) and dlclose: when to look for new and vanished
- * libraries. */
+/* dlopen, dlmopen, dlsym (their ways in are in hooks_dl_entry.S) and dlclose: when to look for new
+ * and vanished libraries. */
+#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 
 #include "agent/agent.h"
-#include "agent/modules.h"
+#include "agent/dl_watch.h"
 #include "agent/real.h"
 #include "base/compiler.h"
 
-typedef void *dlsym_function(void *handle, const char *name);
-dlsym_function *hooks_before_dlsym(void *handle);
+/* Each is called by its way in, which then jumps to what it returns. */
+void *hooks_before_dlopen(const char *name, int mode);
+void *hooks_before_dlmopen(long space, const char *name, int mode);
+void *hooks_before_dlsym(void *handle, const char *name);
 
-/* Called by dlsym's way in, which then jumps to what this returns. */
-dlsym_function *hooks_before_dlsym(void *handle)
+void *hooks_before_dlopen(const char *name, int mode)
 {
+	(void)mode;
 	real_start();
-	if (!modules_know_handle(handle) && agent_is_recording())
-		modules_learn_handle(handle);
-	return real.dlsym;
+	if (agent_is_recording())
+		dl_watch_before_dlopen(name);
+	return (void *)real.dlopen;
+}
+
+void *hooks_before_dlmopen(long space, const char *name, int mode)
+{
+	(void)space, (void)mode;
+	real_start();
+	if (agent_is_recording())
+		dl_watch_before_dlopen(name);
+	return (void *)real.dlmopen;
+}
+
+void *hooks_before_dlsym(void *handle, const char *name)
+{
+	(void)name;
+	real_start();
+	if (!dl_watch_knows(handle) && agent_is_recording())
+		dl_watch_learn_handle(handle);
+	return (void *)real.dlsym;
 }
 
 EXPORT int dlclose(void *handle)
@@ -27,8 +48,8 @@ EXPORT int dlclose(void *handle)
 	real_start();
 	if (!agent_is_recording())
 		return real.dlclose(handle);
-	modules_before_dlclose();
+	dl_watch_before_dlclose(handle);
 	r = real.dlclose(handle);
-	modules_after_dlclose();
+	dl_watch_after_dlclose();
 	return r;
 }

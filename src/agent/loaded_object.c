@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/content_id.h"
 #include "base/syscalls.h"
 
 #define PAGE_MASK ((uint64_t)4095)
@@ -74,6 +75,21 @@ void object_find_build_id(const struct loaded_object *o, struct build_id *id, bo
 	}
 }
 
+static const void *read_segment(
+	void *context, const Elf64_Phdr *segment, uint64_t at, size_t size)
+{
+	const struct loaded_object *o = context;
+
+	return inside(o, segment->p_vaddr + at, size) ?
+		(const void *)(segment->p_vaddr + at + o->bias) :
+		NULL;
+}
+
+uint64_t object_find_content(const struct loaded_object *o)
+{
+	return content_id_of(o->headers, o->header_count, read_segment, (void *)o);
+}
+
 void object_find_unwind(const struct loaded_object *o, struct cfi_table *table)
 {
 	const Elf64_Phdr *header = NULL;
@@ -127,23 +143,68 @@ static bool put_path(char *to, size_t size, const char *folder, const char *name
 	return true;
 }
 
+static const char deleted[] = " (deleted)";
+
+/* What the link NAME points to in BUFFER, without the kernel's remark.  False: no link. */
+static bool read_link(const char *name, char *buffer, size_t size)
+{
+	const size_t remark = sizeof(deleted) - 1;
+	long length = raw_syscall3(SYS_readlink, (long)name, (long)buffer, (long)size - 1);
+
+	if (length <= 0)
+		return false;
+	buffer[length] = '\0';
+	if ((size_t)length > remark && strcmp(buffer + length - remark, deleted) == 0)
+		buffer[(size_t)length - remark] = '\0';
+	return true;
+}
+
+/* --- names that mean a descriptor --- */
+
+#define DESCRIPTOR_NAMES_MAX 8
+
+static struct {
+	char name[64], target[256];
+} descriptor_names[DESCRIPTOR_NAMES_MAX];
+
+bool object_name_means_descriptor(const char *name)
+{
+	return strncmp(name, "/proc/", 6) == 0 || strncmp(name, "/dev/fd/", 8) == 0;
+}
+
+void object_remember_descriptor(const char *name)
+{
+	static uint32_t next;
+	const size_t length = strlen(name);
+
+	if (length >= sizeof(descriptor_names[0].name))
+		return;
+	for (size_t i = 0; i < DESCRIPTOR_NAMES_MAX; i++)
+		if (strcmp(descriptor_names[i].name, name) == 0)
+			next = (uint32_t)i;
+	if (read_link(name, descriptor_names[next].target, sizeof(descriptor_names[0].target)))
+		memcpy(descriptor_names[next].name, name, length + 1);
+	next = (next + 1) % DESCRIPTOR_NAMES_MAX;
+}
+
+static const char *find_descriptor(const char *name)
+{
+	for (size_t i = 0; i < DESCRIPTOR_NAMES_MAX; i++)
+		if (strcmp(descriptor_names[i].name, name) == 0)
+			return descriptor_names[i].target;
+	return read_link(name, path_buffer, sizeof(path_buffer)) ? path_buffer : name;
+}
+
 const char *object_find_path(const struct loaded_object *o)
 {
-	static const char deleted[] = " (deleted)";
-	long length;
-
 	if (o->flags & SPOOL_MODULE_VDSO)
 		return "[vdso]";
-	if (o->flags & SPOOL_MODULE_MAIN) {
-		length = raw_syscall3(SYS_readlink, (long)"/proc/self/exe", (long)path_buffer,
-			sizeof(path_buffer) - 1);
-		if (length <= 0)
-			return o->name;
-		path_buffer[length] = '\0';
-		if (length > 10 && strcmp(path_buffer + length - 10, deleted) == 0)
-			path_buffer[length - 10] = '\0';
-		return path_buffer;
-	}
+	if (o->flags & SPOOL_MODULE_MAIN)
+		return read_link("/proc/self/exe", path_buffer, sizeof(path_buffer)) ?
+			path_buffer :
+			o->name;
+	if (object_name_means_descriptor(o->name))
+		return find_descriptor(o->name);
 	if (o->name[0] == '/' || o->name[0] == '\0')
 		return o->name;
 	if (raw_syscall3(SYS_getcwd, (long)path_buffer, PATH_MAX, 0) <= 0 ||

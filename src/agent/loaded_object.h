@@ -38,13 +38,21 @@ size_t object_find_segments(const struct loaded_object *o, struct spool_segment 
 /* Its size is 0 when there is none. */
 void object_find_build_id(const struct loaded_object *o, struct build_id *id, bool *is_go);
 
+/* What tells a library without build-ID from another one: its content ID (base/content_id.h);
+ * 0: it cannot be read. */
+uint64_t object_find_content(const struct loaded_object *o);
+
 /* The unwind tables where they are: from the lower of .eh_frame_hdr and .eh_frame to the end of
  * the segment that holds them.  No usable ones: TABLE->data is NULL. */
 void object_find_unwind(const struct loaded_object *o, struct cfi_table *table);
 
-/* The absolute path: the loader keeps a relative name as it was given.  Valid until the next
- * call. */
+/* The absolute path: the loader keeps a relative name as it was given, and one that means a
+ * descriptor (/proc/self/fd/5) means the file behind it.  Valid until the next call. */
 const char *object_find_path(const struct loaded_object *o);
+bool object_name_means_descriptor(const char *name);
+/* One such is about to be opened: remember the file behind it.  Not with object_find_path() at
+ * the same time. */
+void object_remember_descriptor(const char *name);
 
 /* DT_SONAME and every DT_NEEDED, each with its NUL; how many bytes.  Valid until the next call. */
 size_t object_find_names(const struct loaded_object *o, const char **names);

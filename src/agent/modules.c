@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "agent/loaded_object.h"
+#include "agent/module_life.h"
 #include "agent/real.h"
+#include "agent/spin_lock.h"
 #include "agent/threads.h"
 #include "base/hash.h"
 #include "base/monotonic.h"
@@ -22,9 +24,6 @@
 #define INSTANCES_MAX 16384 /* fits the unwinder's 16 bits */
 #define MAP_BUFFERS 8
 #define COPY_IN_HANDLER_MAX ((size_t)256 << 10) /* bytes */
-#define LOCK_TRIES 1000 /* in a handler: some microseconds */
-#define LOCK_YIELDS 10000 /* elsewhere */
-#define HANDLES_KNOWN 256
 
 static struct module modules[MODULES_MAX];
 struct module_instance module_instances[INSTANCES_MAX];
@@ -34,55 +33,18 @@ static uint32_t module_count, instance_count;
 static uint64_t epoch;
 static struct spool_writer *spool;
 static bool copies_pending;
-static const void *handles_known[HANDLES_KNOWN]; /* by address: dlsym's fast way out */
 
-/* --- one writer at a time --- */
+/* One writer at a time. */
+static struct spin_lock writer_lock;
 
-static uint32_t writer_lock;
-
-static bool try_lock(void)
+bool modules_lock(uint64_t *old_mask)
 {
-	for (int i = 0; i < LOCK_TRIES; i++) {
-		if (__atomic_exchange_n(&writer_lock, 1, __ATOMIC_ACQUIRE) == 0)
-			return true;
-		__builtin_ia32_pause();
-	}
-	return false;
+	return spin_lock_blocking_signals(&writer_lock, old_mask);
 }
 
-static void unlock(void)
+void modules_unlock(const uint64_t *old_mask)
 {
-	__atomic_store_n(&writer_lock, 0, __ATOMIC_RELEASE);
-}
-
-/* Outside handlers, with signals blocked. */
-static bool lock_with_patience(void)
-{
-	for (int i = 0; i < LOCK_YIELDS; i++) {
-		if (try_lock())
-			return true;
-		raw_syscall1(SYS_sched_yield, 0);
-	}
-	return false;
-}
-
-/* Outside handlers: no signal may interrupt the holder, or a handler of ours on this thread
- * would find the lock taken for good. */
-static bool lock_blocking_signals(uint64_t *old_mask)
-{
-	const uint64_t all = ~(uint64_t)0;
-
-	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)old_mask, sizeof(all));
-	if (lock_with_patience())
-		return true;
-	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)old_mask, 0, sizeof(all));
-	return false;
-}
-
-static void unlock_restoring_signals(const uint64_t *old_mask)
-{
-	unlock();
-	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)old_mask, 0, sizeof(*old_mask));
+	spin_unlock_restoring_signals(&writer_lock, old_mask);
 }
 
 /* --- maps --- */
@@ -141,17 +103,9 @@ static bool overlaps(const struct module_span *a, const struct module_span *b)
 
 static void mark_unloaded(struct module_instance *instance)
 {
-	struct module *m = instance->module;
-
 	instance->is_live = false;
 	__atomic_fetch_add(&epoch, 1, __ATOMIC_RELEASE);
-	if (m->has_record && spool->header) {
-		struct spool_module *record =
-			(struct spool_module *)(spool->journal + m->record_offset);
-
-		__atomic_store_n(&record->last_unload_ns, monotonic_ns(), __ATOMIC_RELAXED);
-		__atomic_fetch_add(&record->unloads, 1, __ATOMIC_RELAXED);
-	}
+	module_life_unloaded(spool, instance);
 }
 
 static void insert_span(struct module_map *map, const struct module_span *span)
@@ -201,36 +155,29 @@ static bool copy_unwind(struct module *m)
 
 /* --- registering --- */
 
-static struct module *find_module(const struct build_id *id, uint64_t fingerprint)
+static struct module *find_module(const struct build_id *id, uint64_t content)
 {
 	for (uint32_t i = 0; i < module_count; i++) {
 		struct module *m = &modules[i];
 
 		if (id->size ? build_id_equal(&m->build_id, id) :
-			       m->build_id.size == 0 && m->fingerprint == fingerprint)
+			       m->build_id.size == 0 && m->content == content)
 			return m;
 	}
 	return NULL;
 }
 
-static uint64_t fingerprint_of(const char *path, const struct cfi_table *unwind)
+/* Modules are few that share a path: those of one hot-reloaded plugin. */
+static uint32_t find_path(uint64_t path_hash)
 {
-	uint64_t hash = hash_bytes(path, strlen(path));
+	uint32_t i = 0;
 
-	return unwind->data ? hash_add(hash, hash_bytes(unwind->data, unwind->size)) : hash;
+	while (i < module_count && modules[i].path_hash != path_hash)
+		i++;
+	return i;
 }
 
-static void note_load(struct module *m)
-{
-	struct spool_module *record = (struct spool_module *)(spool->journal + m->record_offset);
-
-	if (!m->has_record)
-		return;
-	__atomic_store_n(&record->last_load_ns, monotonic_ns(), __ATOMIC_RELAXED);
-	__atomic_fetch_add(&record->loads, 1, __ATOMIC_RELAXED);
-}
-
-static void record_module(struct module *m, const struct loaded_object *o,
+static bool record_module(struct module *m, const struct loaded_object *o,
 	const struct spool_segment *segments, size_t segment_count, const char *path)
 {
 	struct spool_module record = {
@@ -248,33 +195,36 @@ static void record_module(struct module *m, const struct loaded_object *o,
 	memcpy(record.build_id, m->build_id.bytes, m->build_id.size);
 	written = spool_append_module(spool, &record, segments, path, names);
 	if (!written)
-		return;
-	m->has_record = true;
+		return false;
 	m->record_offset = (uint64_t)((char *)written - spool->journal);
+	return true;
 }
 
 static struct module *new_module(const struct loaded_object *o, const struct build_id *id,
 	bool is_go, const struct cfi_table *unwind, const struct spool_segment *segments,
 	size_t segment_count, bool in_handler)
 {
-	const char *path = object_find_path(o);
-	uint64_t fingerprint = id->size ? 0 : fingerprint_of(path, unwind);
-	struct module *m = find_module(id, fingerprint);
+	const uint64_t content = id->size ? 0 : object_find_content(o);
+	struct module *m = find_module(id, content);
+	const char *path;
 
 	if (m || module_count == MODULES_MAX)
 		return m;
+	path = object_find_path(o);
 	m = &modules[module_count];
 	*m = (struct module){
 		.unwind = *unwind,
 		.id = (uint16_t)(module_count + 1),
 		.flags = o->flags | (is_go ? SPOOL_MODULE_GO : 0),
 		.build_id = *id,
-		.fingerprint = fingerprint,
+		.content = content,
+		.path_hash = hash_bytes(path, strlen(path)),
 	};
-	record_module(m, o, segments, segment_count, path);
-	if (!m->has_record)
+	if (!record_module(m, o, segments, segment_count, path))
 		return NULL;
-	module_count++;
+	module_life_begin(spool, m);
+	m->first_of_path = (uint16_t)find_path(m->path_hash);
+	__atomic_store_n(&module_count, module_count + 1, __ATOMIC_RELEASE);
 	if (unwind->data && (m->flags & SPOOL_MODULE_DLOPENED)) {
 		m->unwind_in_place = true;
 		if ((in_handler && unwind->size > COPY_IN_HANDLER_MAX) || !copy_unwind(m))
@@ -283,27 +233,41 @@ static struct module *new_module(const struct loaded_object *o, const struct bui
 	return m;
 }
 
-/* The same place again, else a fresh one, else one whose library is long gone. */
+/* No handler can have met a dead instance: none is in an older map, and those in the current one
+ * came when the dead were out of it. */
+static bool the_dead_are_alone(void)
+{
+	for (size_t i = 0; i < MAP_BUFFERS; i++)
+		if (&buffers[i] != current &&
+			__atomic_load_n(&buffers[i].readers, __ATOMIC_SEQ_CST) != 0)
+			return false;
+	for (uint32_t i = 0; i < current->count; i++)
+		if (!module_instances[current->spans[i].instance].is_live)
+			return false;
+	return true;
+}
+
+/* The same place again, else one whose library is gone, else a fresh one. */
 static struct module_instance *new_instance(const struct module *m, uint64_t bias)
 {
-	static uint32_t recycled;
+	struct module_instance *dead = NULL;
 
-	for (uint32_t i = 0; i < instance_count; i++)
-		if (!module_instances[i].is_live && module_instances[i].module == m &&
-			module_instances[i].bias == bias)
-			return &module_instances[i];
-	if (instance_count < INSTANCES_MAX)
-		return &module_instances[instance_count++];
-	for (uint32_t i = 0; i < INSTANCES_MAX; i++) {
-		recycled = (recycled + 1) % INSTANCES_MAX;
-		if (!module_instances[recycled].is_live)
-			return &module_instances[recycled];
+	for (uint32_t i = 0; i < instance_count; i++) {
+		struct module_instance *one = &module_instances[i];
+
+		if (one->is_live)
+			continue;
+		if (one->module == m && one->bias == bias)
+			return one;
+		dead = one;
 	}
-	return NULL;
+	if (dead && the_dead_are_alone())
+		return dead;
+	return instance_count < INSTANCES_MAX ? &module_instances[instance_count++] : NULL;
 }
 
 /* Under the lock.  True: the map now covers O. */
-static bool add_object(struct loaded_object *o, bool in_handler)
+static bool add_object(const struct loaded_object *o, bool in_handler)
 {
 	struct spool_segment segments[OBJECT_SEGMENTS_MAX];
 	struct module_span spans[OBJECT_SEGMENTS_MAX];
@@ -343,8 +307,45 @@ static bool add_object(struct loaded_object *o, bool in_handler)
 	/* From the moment the map is out its instances are only read; this one is marked live
 	 * behind it because publish() drops what is not live. */
 	instance->is_live = true;
-	note_load(m);
+	module_life_loaded(spool, instance, ++modules[m->first_of_path].path_loads);
 	return true;
+}
+
+bool modules_add(const struct loaded_object *o)
+{
+	return add_object(o, false);
+}
+
+uint32_t modules_count(void)
+{
+	return __atomic_load_n(&module_count, __ATOMIC_ACQUIRE);
+}
+
+struct module *modules_at(uint32_t index)
+{
+	return &modules[index];
+}
+
+struct spool_life *modules_life(const struct module *m)
+{
+	return m->has_life ? (struct spool_life *)(spool->journal + m->life_offset) : NULL;
+}
+
+bool modules_is_loaded(const struct module *m)
+{
+	for (uint32_t i = 0; i < instance_count; i++)
+		if (module_instances[i].module == m && module_instances[i].is_live)
+			return true;
+	return false;
+}
+
+const char *modules_path(const struct module *m, size_t *length)
+{
+	const struct spool_module *record =
+		(const struct spool_module *)(spool->journal + m->record_offset);
+
+	*length = record->path_length;
+	return (const char *)((const struct spool_segment *)(record + 1) + record->segment_count);
 }
 
 /* --- finding --- */
@@ -392,13 +393,13 @@ void modules_start(struct spool_writer *to)
 
 void modules_hold(void)
 {
-	thread_self.holds_modules = lock_with_patience();
+	thread_self.holds_modules = spin_lock_patiently(&writer_lock);
 }
 
 void modules_release(void)
 {
 	if (thread_self.holds_modules)
-		unlock();
+		spin_unlock(&writer_lock);
 	thread_self.holds_modules = false;
 }
 
@@ -410,12 +411,10 @@ void modules_restart_in_child(struct spool_writer *to)
 		if (buffers[i].readers) /* a page not written to is not copied */
 			buffers[i].readers = 0;
 	thread_self.holds_modules = false;
-	unlock();
+	spin_unlock(&writer_lock);
 }
 
-/* The object that _dl_find_object found, which cannot go away while this thread runs in it or
- * holds a handle to it.  False: it has no header in memory. */
-static bool describe_found(const struct dl_find_object *found, struct loaded_object *o)
+bool modules_describe(const struct dl_find_object *found, struct loaded_object *o)
 {
 	const Elf64_Ehdr *elf = found->dlfo_map_start;
 	const struct link_map *map = found->dlfo_link_map;
@@ -447,42 +446,53 @@ bool modules_learn_pc(uint64_t pc)
 	bool learned;
 
 	if (!real.find_object || real.find_object((void *)pc, &found) != 0 ||
-		!describe_found(&found, &o) || !try_lock())
+		!modules_describe(&found, &o) || !spin_try(&writer_lock))
 		return false;
 	/* Another thread may have been here first. */
 	learned = module_map_find(current, pc) || add_object(&o, true);
-	unlock();
+	spin_unlock(&writer_lock);
 	return learned;
-}
-
-static const void **known_slot(const void *handle)
-{
-	return &handles_known[hash_mix((uint64_t)handle) % HANDLES_KNOWN];
 }
 
 /* A library closed by another thread a moment ago may have lain at the same place, with its
  * link_map at the same address: only the build-ID tells. */
-static bool is_registered(const struct loaded_object *o)
+bool modules_has(const struct loaded_object *o)
 {
+	const struct module_span *span = NULL;
 	struct build_id id;
 	bool is_go;
 
-	object_find_build_id(o, &id, &is_go);
-	for (uint32_t i = 0; i < instance_count; i++) {
-		const struct module_instance *instance = &module_instances[i];
+	for (uint32_t i = 0; i < current->count && !span; i++)
+		if (current->spans[i].start >= o->map_start &&
+			current->spans[i].end <= o->map_end)
+			span = &current->spans[i];
+	if (!span)
+		return false;
+	const struct module_instance *instance = &module_instances[span->instance];
 
-		if (!instance->is_live || instance->map_start != o->map_start)
-			continue;
-		if (id.size || instance->module->build_id.size)
-			return build_id_equal(&instance->module->build_id, &id);
-		return instance->link_map == o->link_map &&
-			instance->unwind_header == o->unwind_header &&
-			instance->map_end == o->map_end;
-	}
-	return false;
+	if (!instance->is_live || instance->map_start != o->map_start)
+		return false;
+	object_find_build_id(o, &id, &is_go);
+	if (id.size || instance->module->build_id.size)
+		return build_id_equal(&instance->module->build_id, &id);
+	return instance->link_map == o->link_map &&
+		instance->unwind_header == o->unwind_header && instance->map_end == o->map_end;
 }
 
-static void copy_pending(void)
+struct module_instance *modules_instance_of(const void *link_map)
+{
+	for (uint32_t i = 0; i < instance_count; i++)
+		if (module_instances[i].is_live && module_instances[i].link_map == link_map)
+			return &module_instances[i];
+	return NULL;
+}
+
+bool modules_copies_pending(void)
+{
+	return copies_pending;
+}
+
+void modules_copy_pending(void)
 {
 	if (!copies_pending)
 		return;
@@ -490,50 +500,6 @@ static void copy_pending(void)
 	for (uint32_t i = 0; i < module_count; i++)
 		if (modules[i].unwind_in_place && !copy_unwind(&modules[i]))
 			copies_pending = true;
-}
-
-bool modules_know_handle(const void *handle)
-{
-	return __atomic_load_n(known_slot(handle), __ATOMIC_RELAXED) == handle ||
-		handle == RTLD_DEFAULT || handle == RTLD_NEXT;
-}
-
-void modules_learn_handle(void *handle)
-{
-	const struct link_map *map = handle;
-	struct dl_find_object found;
-	struct loaded_object o;
-	uint64_t old_mask;
-
-	if (!real.find_object)
-		return;
-	/* A handle is its link_map (glibc); its dynamic section lies inside the object. */
-	if (real.find_object(map->l_ld, &found) != 0 || found.dlfo_link_map != map ||
-		!describe_found(&found, &o) || !lock_blocking_signals(&old_mask))
-		return;
-	copy_pending();
-	if (is_registered(&o) || add_object(&o, false))
-		__atomic_store_n(known_slot(handle), handle, __ATOMIC_RELAXED);
-	unlock_restoring_signals(&old_mask);
-}
-
-static void forget_handles(void)
-{
-	for (size_t i = 0; i < HANDLES_KNOWN; i++)
-		__atomic_store_n(&handles_known[i], NULL, __ATOMIC_RELAXED);
-}
-
-void modules_before_dlclose(void)
-{
-	uint64_t old_mask;
-
-	/* Before the close: afterwards another thread may have a new library with the same
-	 * handle. */
-	forget_handles();
-	if (!copies_pending || !lock_blocking_signals(&old_mask))
-		return;
-	copy_pending();
-	unlock_restoring_signals(&old_mask);
 }
 
 static bool is_gone(const struct module_instance *instance)
@@ -547,21 +513,42 @@ static bool is_gone(const struct module_instance *instance)
 		(uint64_t)found.dlfo_map_end != instance->map_end;
 }
 
-void modules_after_dlclose(void)
+void modules_drop_unloaded(uint32_t descriptors)
 {
 	bool some_gone = false;
-	uint64_t old_mask;
 
-	if (!real.find_object || !lock_blocking_signals(&old_mask))
-		return;
 	for (uint32_t i = 0; i < instance_count; i++)
 		if (module_instances[i].is_live && module_instances[i].link_map &&
 			is_gone(&module_instances[i])) {
+			struct spool_life *life = modules_life(module_instances[i].module);
+
+			if (life)
+				life->descriptors_after = descriptors;
 			mark_unloaded(&module_instances[i]);
 			some_gone = true;
 		}
 	/* When the map cannot be replaced now the next one drops the dead spans. */
 	if (some_gone)
 		publish(NULL, 0);
-	unlock_restoring_signals(&old_mask);
+}
+
+size_t modules_append_generations(spool_frame *frames, size_t count)
+{
+	uint32_t seen = 0;
+	size_t used = count;
+
+	for (size_t i = 0; i < count && used < SPOOL_FRAMES_PER_STACK_MAX; i++) {
+		const uint32_t id = spool_frame_module(frames[i]);
+		const struct module *m;
+
+		if (id == 0 || id > modules_count() || id == seen)
+			continue;
+		m = &modules[id - 1];
+		if (!(m->flags & SPOOL_MODULE_DLOPENED))
+			continue;
+		seen = id;
+		frames[used++] = spool_frame_note(SPOOL_NOTE_GENERATION,
+			id << 16 | (m->generation < UINT16_MAX ? m->generation : UINT16_MAX));
+	}
+	return used;
 }

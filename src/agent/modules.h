@@ -8,11 +8,11 @@
  *
  * Unwind tables of libraries that dlclose() can take away are copied when the library is
  * registered, so a handler never reads memory that may vanish.  (A big table met first inside a
- * handler is used in place, by threads that run in that library, until the next call of dlsym
- * or dlclose copies it.)
+ * handler is used in place, by threads that run in that library, until the next of those calls
+ * copies it.)
  *
- * New libraries are found when dlsym() is called with their handle, or when a handler meets a
- * pc that the map does not cover: _dl_find_object (glibc 2.35) answers there without a lock.
+ * New libraries are found by dl_watch.c at calls of dlopen, dlsym and dlclose, or when a handler
+ * meets a pc that the map does not cover: _dl_find_object (glibc 2.35) answers there without a lock.
  */
 #ifndef AGENT_MODULES_H
 #define AGENT_MODULES_H
@@ -32,9 +32,13 @@ struct module {
 	uint16_t id; /* as in the spool's frames */
 	uint32_t flags; /* enum spool_module_flags */
 	struct build_id build_id;
-	uint64_t fingerprint; /* of path and unwind data: identity where there is no build-ID */
-	uint64_t record_offset; /* in the journal; 0 with NO record: see has_record */
-	bool has_record;
+	uint64_t content; /* identity where there is no build-ID, see object_find_content() */
+	uint64_t path_hash;
+	uint32_t path_loads; /* of the first module with that path: how often it was loaded */
+	uint32_t generation; /* the number of this build's latest load, counted by path */
+	uint16_t first_of_path; /* index of the first module with the same path */
+	bool has_life;
+	uint64_t record_offset, life_offset; /* in the journal */
 };
 
 struct module_instance {
@@ -42,6 +46,7 @@ struct module_instance {
 	struct module *module;
 	uint64_t map_start, map_end; /* pc range of the whole object */
 	const void *link_map, *unwind_header; /* what _dl_find_object says of it */
+	uint32_t generation;
 	bool is_live;
 };
 
@@ -85,10 +90,38 @@ static inline struct module_instance *module_instance_at(uint32_t index)
  * Signal-safe; may take as long as copying 256 KiB, once a library. */
 bool modules_learn_pc(uint64_t pc);
 
-/* Ordinary context (the hooks of dlsym and dlclose). */
-bool modules_know_handle(const void *handle); /* nothing to learn from it; signal-safe */
-void modules_learn_handle(void *handle);
-void modules_before_dlclose(void);
-void modules_after_dlclose(void);
+/* Behind the COUNT frames of a stack, leaf first: the generation of each library on it that was loaded
+ * after the start, as notes.  FRAMES has room for SPOOL_FRAMES_PER_STACK_MAX; how many there are
+ * then.  Signal-safe. */
+size_t modules_append_generations(spool_frame *frames, size_t count);
+
+/* --- for those who look for changes (dl_watch.c), in ordinary context --- */
+
+/* The modules there are, in the order of their ids (index + 1).  Without the lock only what does
+ * not change. */
+uint32_t modules_count(void);
+struct module *modules_at(uint32_t index);
+struct spool_life *modules_life(const struct module *m); /* in the spool; NULL: none */
+bool modules_is_loaded(const struct module *m);
+/* As recorded, not NUL-terminated; lies in the spool. */
+const char *modules_path(const struct module *m, size_t *length);
+
+/* All that follow are called with the lock held, signals blocked.  False: it could not be had. */
+bool modules_lock(uint64_t *old_mask) MUST_CHECK;
+void modules_unlock(const uint64_t *old_mask);
+/* The object that _dl_find_object found, which cannot go away while this thread runs in it, holds
+ * a handle to it, or holds the loader's lock.  False: it has no header in memory.  (No lock.) */
+struct dl_find_object;
+struct loaded_object;
+bool modules_describe(const struct dl_find_object *found, struct loaded_object *o);
+bool modules_has(const struct loaded_object *o);
+/* True: the map now covers O. */
+bool modules_add(const struct loaded_object *o);
+struct module_instance *modules_instance_of(const void *link_map);
+/* Take out what _dl_find_object no longer knows.  DESCRIPTORS: how many the process has open. */
+void modules_drop_unloaded(uint32_t descriptors);
+/* Copy the unwind tables that handlers have left in place. */
+bool modules_copies_pending(void); /* no lock */
+void modules_copy_pending(void);
 
 #endif

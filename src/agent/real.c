@@ -20,7 +20,7 @@ static void *find_dlsym(void)
 /* libc's own, whoever else defines one: a handler must not run into another library's lock. */
 static void find_clock(void *(*lookup)(void *, const char *))
 {
-	void *libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+	void *libc = real.dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
 	void *found = libc ? lookup(libc, "clock_gettime") : NULL;
 
 	if (found)
@@ -34,6 +34,8 @@ COLD void real_start(void)
 		const char *name;
 		size_t offset;
 	} rows[] = {
+		ROW(dlopen),
+		ROW(dlmopen),
 		ROW(dlclose),
 		ROW(pthread_create),
 		ROW(thrd_create),
@@ -61,5 +63,6 @@ COLD void real_start(void)
 	find_clock(lookup);
 	real.find_object = (int (*)(void *, struct dl_find_object *))lookup(
 		RTLD_DEFAULT, "_dl_find_object");
+	real.single_threaded = lookup(RTLD_DEFAULT, "__libc_single_threaded");
 	__atomic_store_n(&real.dlsym, lookup, __ATOMIC_RELEASE);
 }

@@ -15,6 +15,8 @@ struct dl_find_object;
 
 struct real {
 	void *(*dlsym)(void *handle, const char *name);
+	void *(*dlopen)(const char *name, int mode);
+	void *(*dlmopen)(long /* Lmid_t */ space, const char *name, int mode);
 	int (*dlclose)(void *handle);
 	int (*find_object)(void *pc, struct dl_find_object *found); /* NULL: glibc < 2.35 */
 	int (*pthread_create)(pthread_t *thread, const pthread_attr_t *attr,
@@ -33,6 +35,7 @@ struct real {
 	int (*sigtimedwait)(
 		const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
 	void (*_exit)(int status) __attribute__((noreturn));
+	const char *single_threaded; /* glibc 2.32's __libc_single_threaded; NULL: not there */
 };
 
 extern struct real real;

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -129,18 +128,17 @@ static bool read_duration(const char *text, uint64_t *ns)
 
 static bool read_size(const char *text, uint64_t *bytes)
 {
-	static const struct {
-		const char *name;
-		uint64_t bytes;
-	} units[] = { { "", 1 }, { "k", 1 << 10 }, { "m", 1 << 20 }, { "g", 1 << 30 } };
-	const char *unit;
+	static const char units[] = "kmg";
+	const char *unit, *found;
 
 	if (!read_number(text, bytes, &unit))
 		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
-		if (strcasecmp(unit, units[i].name) == 0)
-			return !__builtin_mul_overflow(*bytes, units[i].bytes, bytes);
-	return false;
+	if (!*unit)
+		return true;
+	found = strchr(units, *unit | 0x20);
+	return found && !unit[1] &&
+		!__builtin_mul_overflow(
+			*bytes, UINT64_C(1) << (10 * (found - units + 1)), bytes);
 }
 
 /* The length of the word at WORDS, which ends at '|' or the end. */

@@ -9,14 +9,19 @@
 #include "base/build_id.h"
 #include "base/file.h"
 #include "base/path.h"
+#include "base/store.h"
+#include "cli/life.h"
 #include "cli/report.h"
 #include "pprof/profile_io.h"
+#include "symbol/perf_map.h"
 #include "symbol/symbolizer.h"
 
 struct naming {
 	struct profile *profile;
 	struct symbolizer *symbolizer;
 	struct symbol_module **modules; /* by mapping id - 1; NULL: not to be named */
+	struct perf_map *perf_map; /* NULL: none */
+	lives lives;
 };
 
 static bool is_anonymous(const char *filename)
@@ -95,7 +100,9 @@ static void name_location(struct naming *n, const struct question *q)
 	char name[512];
 
 	if (is_anonymous(filename)) {
-		set_name(n->profile, q->location_id, PIPELINE_ANONYMOUS);
+		const char *known = n->perf_map ? perf_map_find(n->perf_map, l->address) : NULL;
+
+		set_name(n->profile, q->location_id, known ? known : PIPELINE_ANONYMOUS);
 	} else if (q->has_vaddr) {
 		symbolizer_resolve(
 			n->symbolizer, n->modules[q->mapping_id - 1], q->vaddr, &found);
@@ -140,12 +147,35 @@ static void name_locations(struct naming *n)
 static struct symbol_module *module_of(struct naming *n, const struct profile_mapping *m)
 {
 	struct build_id id = { .size = 0 };
+	uint64_t content_id;
 
 	if (m->has_functions || m->has_filenames || m->has_line_numbers)
 		return NULL; /* named already */
 	if (!build_id_from_hex(profile_string(n->profile, m->build_id), &id))
 		id.size = 0;
+	content_id = m->content_id;
+	if (id.size == 0 && content_id == 0)
+		content_id = lives_find_content(&n->lives, profile_string(n->profile, m->filename));
+	if (id.size == 0 && content_id)
+		return symbolizer_module_by_content(
+			n->symbolizer, profile_string(n->profile, m->filename), content_id);
 	return symbolizer_module(n->symbolizer, profile_string(n->profile, m->filename), &id);
+}
+
+/* Where nothing was found: also why the file was not kept while it was there. */
+static char *reason_of(const struct naming *n, const struct profile_mapping *m,
+	const struct symbol_module *module)
+{
+	const char *reason = symbol_module_reason(module);
+	const struct life *life = lives_find(&n->lives, profile_string(n->profile, m->filename),
+		profile_string(n->profile, m->build_id));
+	const char *not_kept = life ? life_kept_reason(life) : "";
+	const enum symbol_verdict verdict = symbol_module_verdict(module);
+
+	if (!not_kept[0] ||
+		(verdict != VERDICT_FILE_MISSING && verdict != VERDICT_FILE_REPLACED))
+		return xstrdup(reason);
+	return xasprintf("%s; not kept: %s", reason, not_kept);
 }
 
 static void finish_mapping(struct naming *n, size_t index)
@@ -154,7 +184,7 @@ static void finish_mapping(struct naming *n, size_t index)
 	struct profile_mapping *m = &p->mappings.items[index];
 	enum symbol_verdict verdict = symbol_module_verdict(n->modules[index]);
 	bool seen_before = false;
-	char *text;
+	char *text, *reason;
 
 	m->has_functions = true; /* every location has some name now */
 	m->has_filenames = m->has_line_numbers = m->has_inline_frames = verdict == VERDICT_DWARF;
@@ -162,22 +192,68 @@ static void finish_mapping(struct naming *n, size_t index)
 		seen_before |= n->modules[i] == n->modules[index];
 	if (seen_before)
 		return;
+	reason = reason_of(n, m, n->modules[index]);
 	text = xasprintf(REPORT_COMMENT "\t%s\t%s\t%s\t%s", symbol_verdict_word(verdict),
-		profile_string(p, m->build_id), profile_string(p, m->filename),
-		symbol_module_reason(n->modules[index]));
+		profile_string(p, m->build_id), profile_string(p, m->filename), reason);
+	free(reason);
 	profile_add_comment(p, text);
 	free(text);
 }
 
+/* The stores of the recording, then those that are set here. */
+struct stores {
+	VEC(const char *) folders; /* NULL-terminated */
+	char *text; /* what they were cut from */
+};
+
+static void find_stores(struct stores *stores, const struct profile *p)
+{
+	const char *recorded = life_find_comment(p, STORE_COMMENT);
+	char folder[STORE_PATH_MAX];
+	char *rest, *whole = xstrdup(recorded ? recorded : "");
+
+	*stores = (struct stores){ .text = NULL };
+	for (size_t i = 0; store_folder(i, folder); i++) {
+		char *longer = xasprintf("%s:%s", whole, folder);
+
+		free(whole);
+		whole = longer;
+	}
+	rest = stores->text = whole;
+	for (char *one = strsep(&rest, ":"); one; one = strsep(&rest, ":"))
+		if (one[0] && store_is_trusted(one))
+			*VEC_PUSH(&stores->folders) = one;
+	VEC_PUSH(&stores->folders);
+}
+
+static struct perf_map *find_perf_map(const struct profile *p)
+{
+	const char *comment = life_find_comment(p, PERF_MAP_COMMENT);
+	char *path = xstrdup(comment ? comment : "");
+	char *owner = strchr(path, '\t');
+	struct perf_map *found = NULL;
+
+	if (owner) {
+		*owner++ = '\0';
+		found = perf_map_open(path, (uint32_t)strtoul(owner, NULL, 10));
+	}
+	free(path);
+	return found;
+}
+
 void pipeline_symbolize(struct profile *p, const char *const *debug_folders)
 {
-	const struct symbolizer_options options = { .debug_folders = debug_folders };
 	struct naming n = {
 		.profile = p,
-		.symbolizer = symbolizer_new(&options),
 		.modules = xcalloc(p->mappings.count, sizeof(*n.modules)),
+		.perf_map = find_perf_map(p),
 	};
+	struct stores stores;
 
+	find_stores(&stores, p);
+	lives_read(p, &n.lives);
+	n.symbolizer = symbolizer_new(&(struct symbolizer_options){
+		.debug_folders = debug_folders, .stores = stores.folders.items });
 	for (size_t i = 0; i < p->mappings.count; i++)
 		n.modules[i] = module_of(&n, &p->mappings.items[i]);
 	name_locations(&n);
@@ -186,6 +262,10 @@ void pipeline_symbolize(struct profile *p, const char *const *debug_folders)
 			finish_mapping(&n, i);
 	free(n.modules);
 	symbolizer_free(n.symbolizer);
+	perf_map_free(n.perf_map);
+	lives_free(&n.lives);
+	VEC_FREE(&stores.folders);
+	free(stores.text);
 	profile_compact(p);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/build_id.h"
 #include "base/path.h"
+#include "cli/life.h"
 #include "cli/plugins.h"
 #include "cli/report.h"
 #include "config.h"
@@ -42,6 +43,7 @@ static uint32_t add_mappings(struct reading *r, uint32_t module_id)
 			.file_offset = segment->file_offset,
 			.filename = profile_intern(r->profile, view.path),
 			.build_id = profile_intern(r->profile, build_id_to_hex(&id, hex)),
+			.content_id = view.life ? view.life->content_id : 0,
 			.knows_vaddr = true,
 			.start_vaddr = segment->vaddr,
 		};
@@ -141,46 +143,69 @@ static uint32_t add_frame(struct reading *r, spool_frame frame)
 		r->profile, mapping_of(r, module_id, address), address, NULL, 0);
 }
 
-/* The innermost plugin on the stack; else the innermost library that came later than the
- * program; else the host itself. */
-static const char *plugin_label(const struct reading *r, const struct spool_stack_view *stack)
+/* Notes behind the root that tell generations.  How many frames are before them. */
+static size_t without_generations(const struct spool_stack_view *stack)
 {
-	const char *later = REPORT_HOST;
+	size_t count = stack->frame_count;
 
-	for (size_t i = 0; i < stack->frame_count; i++) {
-		uint32_t id = spool_frame_module(stack->frames[i]);
-		struct spool_module_view view;
+	while (count > 1 && spool_frame_is_note(stack->frames[count - 1], SPOOL_NOTE_GENERATION))
+		count--;
+	return count;
+}
 
-		if (!spool_reader_module(r->spool, id, &view))
-			continue;
-		if (plugins_has(&r->plugins, id))
-			return path_base_name(view.path);
-		if (strcmp(later, REPORT_HOST) == 0 &&
-			(view.module->flags & SPOOL_MODULE_DLOPENED))
-			later = path_base_name(view.path);
+/* 0: not told. */
+static uint32_t generation_of(const struct spool_stack_view *stack, uint32_t module_id)
+{
+	for (size_t i = without_generations(stack); i < stack->frame_count; i++) {
+		const uint32_t argument = (uint32_t)spool_frame_vaddr(stack->frames[i]);
+
+		if (argument >> 16 == module_id)
+			return argument & 0xffff;
 	}
-	return later;
+	return 0;
+}
+
+static void add_label(struct profile *p, struct profile_label *labels, size_t *count,
+	const char *key, const char *text)
+{
+	if (text[0])
+		labels[(*count)++] = (struct profile_label){
+			.key = profile_intern(p, key), .str = profile_intern(p, text) };
+}
+
+static size_t make_labels(const struct reading *r, const struct spool_stack_view *stack,
+	struct profile_label labels[static 3])
+{
+	const uint32_t plugin = plugins_innermost(&r->plugins, r->spool, stack);
+	struct spool_module_view view;
+	char generation[16] = "";
+	size_t count = 0;
+
+	if (plugin && generation_of(stack, plugin))
+		snprintf(generation, sizeof(generation), "%u", generation_of(stack, plugin));
+	add_label(r->profile, labels, &count, "plugin",
+		spool_reader_module(r->spool, plugin, &view) ? path_base_name(view.path) :
+							       REPORT_HOST);
+	add_label(r->profile, labels, &count, "generation", generation);
+	add_label(r->profile, labels, &count, "thread", stack->thread_name);
+	return count;
 }
 
 static void add_sample(struct reading *r, const struct spool_stack_view *stack, uint64_t period_ns)
 {
+	const size_t frame_count = without_generations(stack);
 	struct profile *p = r->profile;
-	struct profile_label labels[2] = {
-		{.key = profile_intern(p, "plugin"),
-			.str = profile_intern(p, plugin_label(r, stack))},
-		{.key = profile_intern(p, "thread"),
-			.str = profile_intern(p, stack->thread_name)},
-	};
+	struct profile_label labels[3];
+	const size_t label_count = make_labels(r, stack, labels);
 	uint32_t ids[SPOOL_FRAMES_PER_STACK_MAX];
 	int64_t values[2];
 
-	for (size_t i = 0; i < stack->frame_count; i++)
+	for (size_t i = 0; i < frame_count; i++)
 		ids[i] = add_frame(r, stack->frames[i]);
 	values[0] = stack->periods > INT64_MAX ? INT64_MAX : (int64_t)stack->periods;
 	if (__builtin_mul_overflow(values[0], (int64_t)period_ns, &values[1]))
 		values[1] = INT64_MAX;
-	profile_add_sample(
-		p, ids, stack->frame_count, values, labels, stack->thread_name[0] ? 2 : 1);
+	profile_add_sample(p, ids, frame_count, values, labels, label_count);
 }
 
 /* Of the recording: until its end, or what is known of it for a process that runs or was killed. */
@@ -201,6 +226,9 @@ static void add_comments(struct profile *p, const struct spool_header *h)
 		h->pid, 1e9 / (double)h->period_ns,
 		(unsigned long long)h->counters[SPOOL_COUNT_TICKS], (unsigned long long)lost);
 
+	profile_add_comment(p, text);
+	free(text);
+	text = xasprintf(PERF_MAP_COMMENT "\t/tmp/perf-%u.map\t%u", h->pid, h->uid);
 	profile_add_comment(p, text);
 	free(text);
 	if (h->counters[SPOOL_COUNT_MODULES_DROPPED]) {
@@ -249,6 +277,7 @@ struct profile *pipeline_read_spool(const struct spool_reader *spool)
 			add_mappings(&r, id); /* pprof: the first mapping is the program */
 	}
 	plugins_find(&r.plugins, spool);
+	life_add_comments(p, spool, &r.plugins);
 	while (spool_reader_next_stack(spool, &at, &stack))
 		add_sample(&r, &stack, h->period_ns);
 	free(r.first_mapping);

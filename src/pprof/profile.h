@@ -30,6 +30,7 @@ struct profile_mapping {
 	 * spool does).  A loaded profile knows only FILE_OFFSET. */
 	bool knows_vaddr;
 	uint64_t start_vaddr;
+	uint64_t content_id; /* likewise, where there is no build-ID; 0: not known */
 };
 
 struct profile_line {

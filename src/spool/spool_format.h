@@ -17,6 +17,7 @@
 #define SPOOL_FORMAT_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SPOOL_MAGIC "plugspl" /* 8 bytes with its NUL */
@@ -109,6 +110,7 @@ static_assert(sizeof(struct spool_header) == 1208, "spool format changed");
 enum spool_record_type {
 	SPOOL_RECORD_TEXT = 1,
 	SPOOL_RECORD_MODULE = 2,
+	SPOOL_RECORD_LIFE = 3,
 };
 
 struct spool_record { /* 8-byte aligned */
@@ -124,6 +126,7 @@ enum spool_text_kind {
 	SPOOL_TEXT_FOLDER = 2, /* the working directory at the start */
 	SPOOL_TEXT_OUTPUT = 3, /* template of the profile's name, relative to that folder */
 	SPOOL_TEXT_OPTIONS = 4, /* for whoever writes the profile: "raw" or "" */
+	SPOOL_TEXT_STORE = 5, /* the folder that library files were kept in; see base/store.h */
 };
 
 struct spool_text {
@@ -171,6 +174,48 @@ struct spool_segment {
 };
 static_assert(sizeof(struct spool_segment) == 24, "spool format changed");
 
+/* What became of the file of a library that was loaded after the start. */
+enum spool_kept {
+	SPOOL_KEPT_NOT_YET = 0, /* nobody has looked, or the process was killed before */
+	SPOOL_KEPT_THERE = 1, /* the store had this build already */
+	SPOOL_KEPT_REFLINK = 2,
+	SPOOL_KEPT_HARD_LINK = 3,
+	SPOOL_KEPT_COPY = 4,
+	SPOOL_KEPT_NEVER = 5, /* keep=never */
+	SPOOL_KEPT_TOO_LARGE = 6, /* to be copied, and links are not possible */
+	SPOOL_KEPT_GONE = 7, /* the file had vanished before anybody could look */
+	SPOOL_KEPT_REPLACED = 8, /* the file was another build by then */
+	SPOOL_KEPT_FAILED = 9, /* kept_error says why */
+};
+
+/* One load of a path at one place, until it was unloaded. */
+struct spool_generation {
+	uint64_t number; /* the first load of that path is 1; 0: no entry.  Stored last */
+	uint64_t load_ns, unload_ns; /* CLOCK_MONOTONIC; UNLOAD_NS 0: still loaded */
+	uint64_t bias; /* pc - vaddr */
+};
+static_assert(sizeof(struct spool_generation) == 32, "spool format changed");
+
+#define SPOOL_GENERATIONS_MAX 8
+#define SPOOL_UNKNOWN UINT32_MAX
+
+/* How a library that was loaded after the start is used; follows its module record.  All but
+ * MODULE_ID change while the process runs, each by one store. */
+struct spool_life {
+	struct spool_record record;
+	uint32_t module_id;
+	uint32_t kept; /* enum spool_kept */
+	uint32_t kept_error; /* errno, for SPOOL_KEPT_FAILED */
+	uint32_t references; /* dlopen less dlclose, when last looked at; SPOOL_UNKNOWN */
+	/* Open descriptors of the process: before the first load, and when the library was last
+	 * seen unloaded, or at the end; SPOOL_UNKNOWN. */
+	uint32_t descriptors_before, descriptors_after;
+	uint64_t content_id; /* where there is no build-ID, see base/content_id.h; else 0 */
+	/* The latest generations: that of NUMBER is at NUMBER modulo SPOOL_GENERATIONS_MAX. */
+	struct spool_generation generations[SPOOL_GENERATIONS_MAX];
+};
+static_assert(sizeof(struct spool_life) == 304, "spool format changed");
+
 /* --- thread names --- */
 
 enum spool_name_state { SPOOL_NAME_EMPTY = 0, SPOOL_NAME_BUSY = 1, SPOOL_NAME_READY = 2 };
@@ -202,6 +247,9 @@ enum spool_note {
 	SPOOL_NOTE_TABLE_FULL = 4, /* the whole stack: no place for another one */
 	SPOOL_NOTE_ENDED = 5, /* a leaf: periods that passed between a thread's last tick and its
 			       * end; the callers are known, what ran is not */
+	SPOOL_NOTE_GENERATION = 6, /* behind the root, with the setting "generations": a library on
+				    * this stack, id in the argument's upper 16 bits, and its
+				    * generation in the lower, at most 65535 */
 };
 
 static inline spool_frame spool_frame_of(uint32_t module_id, uint64_t vaddr)
@@ -213,6 +261,11 @@ static inline spool_frame spool_frame_of(uint32_t module_id, uint64_t vaddr)
 static inline spool_frame spool_frame_note(enum spool_note note, uint32_t argument)
 {
 	return spool_frame_of(SPOOL_MODULE_NOTE, (uint64_t)note << 32 | argument);
+}
+
+static inline bool spool_frame_is_note(spool_frame frame, enum spool_note note)
+{
+	return frame >> 32 == ((uint64_t)SPOOL_MODULE_NOTE << 16 | (uint64_t)note);
 }
 
 static inline uint32_t spool_frame_module(spool_frame frame)

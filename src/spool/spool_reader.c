@@ -30,6 +30,7 @@ struct module_entry {
 	const struct spool_segment *segments;
 	char *path;
 	char *names; /* names_length bytes and one NUL more */
+	const struct spool_life *life;
 };
 
 struct spool_reader {
@@ -98,6 +99,16 @@ static void add_module(struct spool_reader *r, const struct spool_record *record
 	memcpy(entry->names, behind + segments_size + m->path_length, m->names_length);
 }
 
+/* It comes behind the module's own record. */
+static void add_life(struct spool_reader *r, const struct spool_record *record)
+{
+	const struct spool_life *life = (const struct spool_life *)record;
+
+	if (record->size >= sizeof(*life) && life->module_id > 0 &&
+		life->module_id <= r->modules.count)
+		r->modules.items[life->module_id - 1].life = life;
+}
+
 static void read_journal(struct spool_reader *r)
 {
 	struct section journal = find_section(r, SPOOL_SECTION_JOURNAL, 1);
@@ -115,6 +126,8 @@ static void read_journal(struct spool_reader *r)
 			add_text(r, record);
 		else if (record->type == SPOOL_RECORD_MODULE)
 			add_module(r, record);
+		else if (record->type == SPOOL_RECORD_LIFE)
+			add_life(r, record);
 		at += record->size;
 		left -= record->size;
 	}
@@ -301,7 +314,7 @@ bool spool_reader_module(
 		return false;
 	entry = &r->modules.items[id - 1];
 	*view = (struct spool_module_view){
-		entry->module, entry->segments, entry->path, entry->names };
+		entry->module, entry->segments, entry->path, entry->names, entry->life };
 	return true;
 }
 

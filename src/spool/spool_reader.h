@@ -41,6 +41,7 @@ struct spool_module_view {
 	const struct spool_segment *segments; /* module->segment_count of them */
 	const char *path; /* NUL-terminated */
 	const char *soname; /* "" when it has none */
+	const struct spool_life *life; /* NULL: loaded at the start, and it has a build-ID */
 };
 
 /* The module with this id; false: none.  Ids run from 1 to spool_reader_module_count(), with

@@ -13,7 +13,7 @@
 #include "base/monotonic.h"
 #include "base/syscalls.h"
 
-#define JOURNAL_SIZE ((size_t)512 << 10)
+#define JOURNAL_SIZE ((size_t)1 << 20)
 #define THREAD_NAME_COUNT 1024
 #define STACK_COUNT 32768 /* a power of two */
 #define FRAME_COUNT 524288
@@ -354,6 +354,20 @@ struct spool_module *spool_append_module(struct spool_writer *w, const struct sp
 	memcpy(behind, segments, segments_size);
 	memcpy(behind + segments_size, path, module->path_length);
 	memcpy(behind + segments_size + module->path_length, names, module->names_length);
+	commit(w, &record->record);
+	return record;
+}
+
+struct spool_life *spool_append_life(struct spool_writer *w, const struct spool_life *life)
+{
+	struct spool_life *record = append(w, SPOOL_RECORD_LIFE, sizeof(*record));
+	struct spool_record head;
+
+	if (!record)
+		return NULL;
+	head = record->record;
+	*record = *life;
+	record->record = head;
 	commit(w, &record->record);
 	return record;
 }

@@ -58,6 +58,10 @@ bool spool_append_text(struct spool_writer *w, enum spool_text_kind kind, const 
 struct spool_module *spool_append_module(struct spool_writer *w, const struct spool_module *module,
 	const struct spool_segment *segments, const char *path, const char *names);
 
+/* How MODULE_ID is used, beside its module record; NULL: no room.  LIFE's record part is filled in
+ * here, the rest is the caller's to update. */
+struct spool_life *spool_append_life(struct spool_writer *w, const struct spool_life *life);
+
 /* The index of NAME among the thread names, added when new; 0 ("") when there is no room. */
 uint16_t spool_intern_thread_name(struct spool_writer *w, const char name[static 16]);
 

@@ -9,6 +9,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
+#include "base/content_id.h"
 #include "base/file.h"
 #include "base/vec.h"
 #include "base/xalloc.h"
@@ -221,6 +222,33 @@ Elf *binary_elf(const struct binary *b)
 struct bytes binary_image(const struct binary *b)
 {
 	return b->image;
+}
+
+static const void *read_segment(
+	void *context, const Elf64_Phdr *segment, uint64_t at, size_t size)
+{
+	struct bytes bytes;
+
+	return !__builtin_add_overflow(segment->p_offset, at, &at) &&
+			bytes_of_image(context, at, size, &bytes) ?
+		bytes.at :
+		NULL;
+}
+
+uint64_t binary_content_id(const struct binary *b)
+{
+	VEC(Elf64_Phdr) headers = { .count = 0 };
+	GElf_Phdr header;
+	size_t count;
+	uint64_t id;
+
+	if (elf_getphdrnum(b->elf, &count) < 0 || count > PN_XNUM)
+		return 0;
+	for (size_t i = 0; i < count && gelf_getphdr(b->elf, (int)i, &header); i++)
+		*VEC_PUSH(&headers) = header;
+	id = content_id_of(headers.items, headers.count, read_segment, (void *)b);
+	VEC_FREE(&headers);
+	return id;
 }
 
 bool binary_find_section(

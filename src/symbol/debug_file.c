@@ -160,7 +160,8 @@ static struct binary *search_link(const struct binary *b, const struct debug_lin
 	return found;
 }
 
-struct binary *debug_file_by_link(const char *const *folders, const struct binary *b)
+struct binary *debug_file_by_link(
+	const char *const *folders, const struct binary *b, const char *from)
 {
 	char resolved[PATH_MAX];
 	struct debug_link link;
@@ -169,11 +170,10 @@ struct binary *debug_file_by_link(const char *const *folders, const struct binar
 
 	if (!read_link(b, &link))
 		return NULL;
-	folder = folder_of(binary_path(b));
+	folder = folder_of(from);
 	found = search_link(b, &link, folders, folder);
 	free(folder);
-	if (!found && realpath(binary_path(b), resolved) &&
-		strcmp(resolved, binary_path(b)) != 0) {
+	if (!found && realpath(from, resolved) && strcmp(resolved, from) != 0) {
 		folder = folder_of(resolved);
 		found = search_link(b, &link, folders, folder);
 		free(folder);

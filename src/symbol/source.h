@@ -62,6 +62,7 @@ extern const struct source source_dwarf;
 extern const struct source source_symtab; /* .symtab */
 extern const struct source source_dynsym; /* .dynsym */
 extern const struct source source_plt;
+extern const struct source source_init; /* _init and _fini */
 extern const struct source source_fde;
 
 #endif

@@ -11,17 +11,20 @@
 #include "symbol/binary.h"
 #include "symbol/debug_file.h"
 #include "symbol/demangle.h"
+#include "symbol/kept_file.h"
 #include "symbol/source.h"
 #include "symbol/text_pool.h"
 
 /* In the order in which they are asked. */
 static const struct source *const sources[] = { &source_dwarf, &source_symtab, &source_dynsym,
-	&source_plt, &source_fde };
+	&source_plt, &source_init, &source_fde };
 
 struct symbol_module {
 	char *path;
 	struct build_id build_id; /* what the process ran; size 0: unknown */
-	struct binary *file; /* NULL: missing, replaced or bad */
+	uint64_t content_id; /* of it, when it has no build-ID; 0: unknown */
+	struct binary *file; /* NULL: missing, replaced or bad, and not kept */
+	bool is_kept; /* FILE is the store's */
 	struct binary *debug_file;
 	struct source_input input;
 	void *states[ARRAY_SIZE(sources)]; /* NULL: that source has nothing */
@@ -30,7 +33,7 @@ struct symbol_module {
 };
 
 struct symbolizer {
-	const char *const *debug_folders;
+	const char *const *debug_folders, *const *stores;
 	struct text_pool *texts;
 	struct demangler *demangler;
 	VEC(struct symbol_module *) modules;
@@ -44,6 +47,7 @@ struct symbolizer *symbolizer_new(const struct symbolizer_options *options)
 	struct symbolizer *s = xcalloc(1, sizeof(*s));
 
 	s->debug_folders = options ? options->debug_folders : NULL;
+	s->stores = options ? options->stores : NULL;
 	s->texts = text_pool_new();
 	s->demangler = demangler_new(s->texts);
 	return s;
@@ -105,12 +109,22 @@ static int open_own_file(struct symbol_module *m, struct build_id *found)
 	if (r < 0)
 		return r;
 	*found = *binary_build_id(file);
-	if (m->build_id.size > 0 && !build_id_equal(found, &m->build_id)) {
+	if ((m->build_id.size > 0 && !build_id_equal(found, &m->build_id)) ||
+		(m->content_id && binary_content_id(file) != m->content_id)) {
 		binary_close(file);
 		return -ESTALE;
 	}
 	m->file = file;
 	return 0;
+}
+
+static void open_kept_file(const struct symbolizer *s, struct symbol_module *m)
+{
+	if (!m->file && (m->build_id.size || m->content_id))
+		m->file = kept_file_open(s->stores, &m->build_id, m->content_id);
+	else
+		return;
+	m->is_kept = m->file != NULL;
 }
 
 static void open_debug_file(const struct symbolizer *s, struct symbol_module *m)
@@ -120,7 +134,7 @@ static void open_debug_file(const struct symbolizer *s, struct symbol_module *m)
 
 	m->debug_file = debug_file_by_build_id(s->debug_folders, id);
 	if (!m->debug_file && m->file)
-		m->debug_file = debug_file_by_link(s->debug_folders, m->file);
+		m->debug_file = debug_file_by_link(s->debug_folders, m->file, m->path);
 }
 
 static void open_sources(const struct symbolizer *s, struct symbol_module *m)
@@ -191,6 +205,8 @@ static char *file_reason(
 {
 	if (file_error == 0)
 		return xstrdup("");
+	if (file_error == -ESTALE && m->build_id.size == 0)
+		return xstrdup("file replaced: it has other contents than the process ran");
 	if (file_error == -ESTALE)
 		return replaced_reason(m, found);
 	if (file_error == -ENOEXEC)
@@ -204,7 +220,9 @@ static char *reason_of(
 	const struct symbol_module *m, int file_error, const struct build_id *found)
 {
 	const struct build_id *id = m->file ? binary_build_id(m->file) : &m->build_id;
-	char *file = file_reason(m, file_error, found);
+	char *original = file_reason(m, file_error, found);
+	char *file = m->is_kept ? xasprintf("%s, kept as %s", original, binary_path(m->file)) :
+				  xstrdup(original);
 	char *missing = m->debug_file
 		? xasprintf("debug file %s", binary_path(m->debug_file))
 		: no_debug_file(id);
@@ -214,6 +232,7 @@ static char *reason_of(
 	switch (m->verdict) {
 	case VERDICT_DWARF:
 		reason = m->debug_file ? xasprintf("%s%s%s", file, comma, missing)
+			: m->is_kept   ? xstrdup(file)
 				       : xstrdup("debug info in the file");
 		break;
 	case VERDICT_SYMBOLS:
@@ -232,21 +251,36 @@ static char *reason_of(
 		reason = xasprintf("%s, %s", file, missing);
 		break;
 	}
+	if (m->content_id) {
+		char *whole = xasprintf("%s; no build-ID: known by content hash", reason);
+
+		free(reason);
+		reason = whole;
+	}
+	free(original);
 	free(file);
 	free(missing);
 	return reason;
 }
 
+struct identity {
+	const char *path;
+	const struct build_id *build_id;
+	uint64_t content_id;
+};
+
 static struct symbol_module *module_new(
-	const struct symbolizer *s, const char *path, const struct build_id *build_id)
+	const struct symbolizer *s, const struct identity *identity)
 {
 	struct symbol_module *m = xcalloc(1, sizeof(*m));
 	struct build_id found = { .size = 0 };
 	int file_error;
 
-	m->path = xstrdup(path);
-	m->build_id = *build_id;
+	m->path = xstrdup(identity->path);
+	m->build_id = *identity->build_id;
+	m->content_id = identity->content_id;
 	file_error = open_own_file(m, &found);
+	open_kept_file(s, m);
 	open_debug_file(s, m);
 	open_sources(s, m);
 	m->verdict = verdict_of(m, file_error);
@@ -254,39 +288,49 @@ static struct symbol_module *module_new(
 	return m;
 }
 
-struct identity {
-	const char *path;
-	const struct build_id *build_id;
-};
-
 static bool same_module(const void *context, size_t index, const void *key)
 {
 	const struct symbolizer *s = context;
 	const struct symbol_module *m = s->modules.items[index];
 	const struct identity *identity = key;
 
-	return strcmp(m->path, identity->path) == 0 &&
+	return strcmp(m->path, identity->path) == 0 && m->content_id == identity->content_id &&
 		m->build_id.size == identity->build_id->size &&
 		memcmp(m->build_id.bytes, identity->build_id->bytes, m->build_id.size) == 0;
 }
 
-struct symbol_module *symbolizer_module(
-	struct symbolizer *s, const char *path, const struct build_id *build_id)
+static struct symbol_module *find_module(struct symbolizer *s, const struct identity *identity)
 {
-	static const struct build_id unknown = { .size = 0 };
-	const struct identity identity = { path ? path : "", build_id ? build_id : &unknown };
 	const uint64_t hash =
-		hash_add(hash_bytes(identity.path, strlen(identity.path)),
-			hash_bytes(identity.build_id->bytes, identity.build_id->size));
+		hash_add(hash_bytes(identity->path, strlen(identity->path)),
+			hash_bytes(identity->build_id->bytes, identity->build_id->size));
 	struct symbol_module *m;
 	size_t index;
 
-	if (table_find(&s->by_identity, hash, same_module, s, &identity, &index))
+	if (table_find(&s->by_identity, hash, same_module, s, identity, &index))
 		return s->modules.items[index];
-	m = module_new(s, identity.path, identity.build_id);
+	m = module_new(s, identity);
 	table_insert(&s->by_identity, hash, s->modules.count);
 	*VEC_PUSH(&s->modules) = m;
 	return m;
+}
+
+static const struct build_id unknown = { .size = 0 };
+
+struct symbol_module *symbolizer_module(
+	struct symbolizer *s, const char *path, const struct build_id *build_id)
+{
+	return find_module(s,
+		&(struct identity){
+			.path = path ? path : "", .build_id = build_id ? build_id : &unknown });
+}
+
+struct symbol_module *symbolizer_module_by_content(
+	struct symbolizer *s, const char *path, uint64_t content_id)
+{
+	return find_module(s,
+		&(struct identity){
+			.path = path, .build_id = &unknown, .content_id = content_id });
 }
 
 bool symbol_module_vaddr(const struct symbol_module *m, uint64_t mapping_offset,

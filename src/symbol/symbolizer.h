@@ -18,6 +18,8 @@ struct symbolizer_options {
 	/* Folders laid out as /usr/lib/debug is (.build-id/ab/cdef.debug), asked before it.
 	 * Borrowed for the symbolizer's life.  NULL-terminated; NULL: none. */
 	const char *const *debug_folders;
+	/* Stores of kept files, likewise (base/store.h). */
+	const char *const *stores;
 };
 
 struct symbolizer;
@@ -63,6 +65,10 @@ void symbolizer_free(struct symbolizer *s);
  * "[vdso]" (or linux-vdso.so.1) is read from the tool's own, when the build-IDs agree. */
 struct symbol_module *symbolizer_module(
 	struct symbolizer *s, const char *path, const struct build_id *build_id);
+
+/* The same for a library without build-ID that is known by its content ID (base/content_id.h). */
+struct symbol_module *symbolizer_module_by_content(
+	struct symbolizer *s, const char *path, uint64_t content_id);
 
 /* The vaddr that lies FILE_OFFSET bytes into the module's file, inside an executable PT_LOAD:
  * what a pprof mapping knows.  START_OFFSET and SIZE are the mapping's own, for debug files

@@ -38,6 +38,8 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/plugprof-e2e.XXXXXX") || exit 99
 spool=$(mktemp -d /dev/shm/plugprof-e2e.XXXXXX 2>/dev/null) || spool=$work/spool
 mkdir -p "$spool" "$work/pprof"
 export PPROF_TMPDIR="$work/pprof"
+# Kept files, too.
+export PLUGPROF_SYMBOLS="$work/store"
 failures=0
 
 clean_up() {

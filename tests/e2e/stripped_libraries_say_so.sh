@@ -19,7 +19,7 @@ fresh() {
 
 # recorded NAME [OPTION...]
 recorded() {
-	record_well "$1" -F 1000 "${@:2}" -- "$work/host" -t 0.3 "$plugin"
+	record_well "$1" -F 1000 --keep=never "${@:2}" -- "$work/host" -t 0.3 "$plugin"
 }
 
 # verdict NAME WORD REASON: inspect's line for the plugin.
@@ -119,12 +119,11 @@ names=$(names replaced)
 grep nofp "$work/stacks" && fail "replaced: names of the other build"
 
 # Or it is gone, while the program runs.
-record gone -F 1000 -- "$work/host" -t 0.3 --delete "$plugin"
 cp "$samples/plugin_codec.so" "$plugin"
-record gone -F 1000 -- "$work/host" -t 0.3 --delete "$plugin"
+record gone -F 1000 --keep=never -- "$work/host" -t 0.3 --delete "$plugin"
 pprof gone -raw
 has "plugin\\.so $build_id"
 has_not '\(deleted\)'
 "$tool" inspect "$work/gone.pb.gz" >"$work/out"
-has 'plugin\.so: '
+has 'plugin\.so: file missing, .*; not kept: keep=never$'
 finish

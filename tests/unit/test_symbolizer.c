@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../fixtures/build_fixture.h"
+#include "base/compiler.h"
 #include "base/vec.h"
 #include "symbol/binary.h"
 #include "symbol/symbolizer.h"
@@ -532,6 +533,34 @@ static void count_stubs(const char *library, int *mallocs, int *strlens, int *pl
 	binary_close(b);
 }
 
+/* Their symbols have no size, and the stripped library has none. */
+START_TEST(init_and_fini_are_named_to_the_end_of_their_sections)
+{
+	static const char *const libraries[] = { "plugin.so", "stripped.so" };
+	static const char *const names[][2] = { { ".init", "_init" }, { ".fini", "_fini" } };
+	struct symbol_module *m;
+	struct binary *b;
+
+	fixture_run("strip -s plugin.so -o stripped.so");
+	m = module_of(libraries[_i]);
+
+	ck_assert_int_eq(binary_open(fixture_path(libraries[_i]), &b), 0);
+	for (size_t n = 0; n < ARRAY_SIZE(names); n++) {
+		struct binary_section section;
+
+		ck_assert(binary_find_section(b, names[n][0], &section));
+		ck_assert_uint_gt(bytes_left(&section.bytes), 8);
+		for (uint64_t at = 0; at < bytes_left(&section.bytes); at++) {
+			struct symbol_frames frames = resolve(m, section.vaddr + at);
+
+			ck_assert(frames.resolved);
+			ck_assert_str_eq(frames.frames[0].name, names[n][1]);
+		}
+	}
+	binary_close(b);
+}
+END_TEST
+
 START_TEST(a_plt_stub_is_called_after_what_it_calls)
 {
 	static const struct {
@@ -735,6 +764,7 @@ int main(void)
 	tcase_add_test(names, a_truncated_library_is_survived_wherever_it_ends);
 	tcase_add_loop_test(names, memory_without_a_file_is_anonymous, 0, 4);
 	tcase_add_loop_test(names, cc_names_are_qualified_and_have_no_parameters, 0, 6);
+	tcase_add_loop_test(names, init_and_fini_are_named_to_the_end_of_their_sections, 0, 2);
 	tcase_add_loop_test(names, a_plt_stub_is_called_after_what_it_calls, 0, 3);
 	tcase_add_test(names, the_vdso_is_read_from_the_tools_own);
 	tcase_add_loop_test(names, a_mappings_offset_becomes_a_vaddr, 0, 4);
