@@ -1,7 +1,7 @@
 /*
- * Looking for libraries that came or went, at the host's own calls of dlopen, dlsym and dlclose: the
- * places where that may take a lock and touch files.  What is found goes to modules.h, and the files
- * of what came to keeper.h.
+ * Looking for libraries that came or went, at the host's own calls of dlopen, dlsym and
+ * dlclose: the places where that may take a lock and touch files.  What is found goes to
+ * modules.h, and the files of what came to keeper.h.
  *
  * dlopen, dlmopen and dlsym are jumped to, for they look at who calls them, so nothing of ours
  * runs behind them; what came is seen at the next call.

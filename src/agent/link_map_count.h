@@ -1,7 +1,7 @@
 /*
- * How often a library is open: glibc's own count, dlopen less dlclose, which is in a part of struct
- * link_map that no header tells of.  So its place is found by trial: the one word of libc's entry that
- * goes up with every dlopen of it and down with every dlclose.
+ * How often a library is open: glibc's own count, dlopen less dlclose, which is in a part of
+ * struct link_map that no header tells of.  So its place is found by trial: the one word of
+ * libc's entry that goes up with every dlopen of it and down with every dlclose.
  */
 #ifndef AGENT_LINK_MAP_COUNT_H
 #define AGENT_LINK_MAP_COUNT_H

@@ -1,6 +1,6 @@
 /*
- * What the spool tells of a module's life: how often and when it was loaded and unloaded.  Called by
- * modules.c with its lock held; signal-safe.
+ * What the spool tells of a module's life: how often and when it was loaded and unloaded.
+ * Called by modules.c with its lock held; signal-safe.
  */
 #ifndef AGENT_MODULE_LIFE_H
 #define AGENT_MODULE_LIFE_H

@@ -11,8 +11,9 @@
  * handler is used in place, by threads that run in that library, until the next of those calls
  * copies it.)
  *
- * New libraries are found by dl_watch.c at calls of dlopen, dlsym and dlclose, or when a handler
- * meets a pc that the map does not cover: _dl_find_object (glibc 2.35) answers there without a lock.
+ * New libraries are found by dl_watch.c at calls of dlopen, dlsym and dlclose, or when a
+ * handler meets a pc that the map does not cover: _dl_find_object (glibc 2.35) answers there
+ * without a lock.
  */
 #ifndef AGENT_MODULES_H
 #define AGENT_MODULES_H
@@ -90,9 +91,9 @@ static inline struct module_instance *module_instance_at(uint32_t index)
  * Signal-safe; may take as long as copying 256 KiB, once a library. */
 bool modules_learn_pc(uint64_t pc);
 
-/* Behind the COUNT frames of a stack, leaf first: the generation of each library on it that was loaded
- * after the start, as notes.  FRAMES has room for SPOOL_FRAMES_PER_STACK_MAX; how many there are
- * then.  Signal-safe. */
+/* Behind the COUNT frames of a stack, leaf first: the generation of each library on it that was
+ * loaded after the start, as notes.  FRAMES has room for SPOOL_FRAMES_PER_STACK_MAX; how many
+ * there are then.  Signal-safe. */
 size_t modules_append_generations(spool_frame *frames, size_t count);
 
 /* --- for those who look for changes (dl_watch.c), in ordinary context --- */

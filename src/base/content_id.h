@@ -1,10 +1,10 @@
 /*
- * The identity of a library that has no build-ID: a hash of what its file and every process that has
- * loaded it hold alike, the segments that nobody writes to.  (Text relocations make the two differ:
- * then the file is not taken for the library's.)
+ * The identity of a library that has no build-ID: a hash of what its file and every process
+ * that has loaded it hold alike, the segments that nobody writes to.  (Text relocations make
+ * the two differ: then the file is not taken for the library's.)
  *
- * Of a segment above CONTENT_PAGES_MAX pages so many are taken, evenly spread, so the work is bounded:
- * 1 MiB a segment.  Pure; no allocation.  Signal-safe if READ is.
+ * Of a segment above CONTENT_PAGES_MAX pages so many are taken, evenly spread, so the work is
+ * bounded: 1 MiB a segment.  Pure; no allocation.  Signal-safe if READ is.
  */
 #ifndef BASE_CONTENT_ID_H
 #define BASE_CONTENT_ID_H

@@ -21,8 +21,7 @@ static int by_number(const void *a, const void *b)
 }
 
 /* "3:12:500,4:510:" : number, load and unload in ns since the start, none if still loaded. */
-static void print_generations(
-	FILE *to, const struct spool_life *life, const struct spool_header *header)
+static void print_generations(FILE *to, const struct spool_life *life, uint64_t start_ns)
 {
 	struct spool_generation sorted[SPOOL_GENERATIONS_MAX];
 	const char *comma = "";
@@ -35,9 +34,9 @@ static void print_generations(
 		if (!g->number)
 			continue;
 		fprintf(to, "%s%" PRIu64 ":%" PRId64 ":", comma, g->number,
-			(int64_t)(g->load_ns - header->start_monotonic_ns));
+			(int64_t)(g->load_ns - start_ns));
 		if (g->unload_ns)
-			fprintf(to, "%" PRId64, (int64_t)(g->unload_ns - header->start_monotonic_ns));
+			fprintf(to, "%" PRId64, (int64_t)(g->unload_ns - start_ns));
 		comma = ",";
 	}
 }
@@ -66,7 +65,7 @@ static void add_comment(struct profile *p, const struct spool_reader *spool,
 	fprintf(to, "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%u\t%u\t", known(life->references),
 		known(life->descriptors_before), known(life->descriptors_after), life->kept,
 		life->kept_error);
-	print_generations(to, life, spool_reader_header(spool));
+	print_generations(to, life, spool_reader_header(spool)->start_monotonic_ns);
 	fclose(to);
 	profile_add_comment(p, text);
 	free(text);

@@ -1,7 +1,8 @@
 /*
- * What a profile tells of the libraries that were loaded after the start: where from, how often, and
- * what became of their files.  Found in the spool, and put into the profile's comments so that it
- * travels with it.  (Comments that begin with # do not show in pprof's reports.)
+ * What a profile tells of the libraries that were loaded after the start: where from, how
+ * often, and what became of their files.  Found in the spool, and put into the profile's
+ * comments so that it travels with it.  (Comments that begin with # do not show in pprof's
+ * reports.)
  */
 #ifndef CLI_LIFE_H
 #define CLI_LIFE_H
@@ -56,8 +57,8 @@ uint64_t lives_find_content(const lives *found, const char *path);
 /* Why its file is not in the store, to follow "not kept: "; "" when it is, or nobody tried. */
 const char *life_kept_reason(const struct life *l);
 
-/* The text of the first comment of P that begins with NAME and a tab, behind the tab; NULL: there is
- * none.  Borrowed from P. */
+/* The text of the first comment of P that begins with NAME and a tab, behind the tab; NULL:
+ * there is none.  Borrowed from P. */
 const char *life_find_comment(const struct profile *p, const char *name);
 
 #endif

@@ -19,8 +19,8 @@ struct binary *debug_file_by_path(
 	const char *from, const char *path, const struct build_id *build_id);
 
 /* The file that B's .gnu_debuglink names, beside PATH (where B was loaded from; B may be a kept
- * copy), in .debug/ there, and below the debug folders.  Taken when its build-ID is B's or, where one of them has none, when its CRC is
- * the link's. */
+ * copy), in .debug/ there, and below the debug folders.  Taken when its build-ID is B's or,
+ * where one of them has none, when its CRC is the link's. */
 struct binary *debug_file_by_link(
 	const char *const *folders, const struct binary *b, const char *path);
 

@@ -1,7 +1,8 @@
 /*
- * A perf map: names for generated code, as JIT compilers write them to /tmp/perf-PID.map (Linux,
- * tools/perf/Documentation/jit-interface.txt).  A line is "START SIZE NAME", numbers in hexadecimal;
- * where lines overlap the later one holds, for code is thrown away and its memory used again.
+ * A perf map: names for generated code, as JIT compilers write them to /tmp/perf-PID.map
+ * (Linux, tools/perf/Documentation/jit-interface.txt).  A line is "START SIZE NAME", numbers in
+ * hexadecimal; where lines overlap the later one holds, for code is thrown away and its memory
+ * used again.
  *
  * Exits for want of memory; never prints.
  */
@@ -15,7 +16,8 @@ struct perf_map;
 
 #define PERF_MAP_SIZE_MAX ((size_t)512 << 20) /* bytes; a longer one is not read */
 
-/* The map at PATH, written by user OWNER or by root; nobody else's is believed.  NULL: there is none. */
+/* The map at PATH, written by user OWNER or by root; nobody else's is believed.  NULL: there is
+ * none. */
 struct perf_map *perf_map_open(const char *path, uint32_t owner);
 /* The same from SIZE bytes at TEXT, which are copied. */
 struct perf_map *perf_map_over(const char *text, size_t size);

@@ -1,7 +1,7 @@
 /*
- * _init and _fini of the C runtime (crti.o, crtn.o): a section each, put together from parts of several
- * object files, so their symbols have no size and no FDE covers them.  The section's bounds are
- * the function's.  (System V gABI 4.1, "Special Sections": .init, .fini.)
+ * _init and _fini of the C runtime (crti.o, crtn.o): a section each, put together from parts of
+ * several object files, so their symbols have no size and no FDE covers them.  The section's
+ * bounds are the function's.  (System V gABI 4.1, "Special Sections": .init, .fini.)
  */
 #include "symbol/source.h"
 
