@@ -34,6 +34,7 @@ _plugprof_argument() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		;;
 	-F | --freq) mapfile -t COMPREPLY < <(compgen -W "99 250 499 997" -- "$word") ;;
+	--heap-interval) mapfile -t COMPREPLY < <(compgen -W "1 64k 512k 2m" -- "$word") ;;
 	-d | --duration) mapfile -t COMPREPLY < <(compgen -W "10s 30s 1m" -- "$word") ;;
 	*) return 1 ;;
 	esac
@@ -48,7 +49,7 @@ _plugprof_program_at() {
 			echo $((i + 1))
 			return
 			;;
-		-o | -d | -F | --output | --duration | --freq | --spool)
+		-o | -d | -F | --output | --duration | --freq | --heap-interval | --spool)
 			# --NAME = VALUE is three words to readline, --NAME VALUE and -x VALUE two.
 			[[ ${COMP_WORDS[i + 1]} == = ]] && ((i++))
 			((i++))
