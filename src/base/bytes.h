@@ -74,9 +74,20 @@ BYTES_READER(u64, uint64_t)
 /* A number of SIZE bytes, at most 8. */
 static inline uint64_t bytes_uint(struct bytes *b, size_t size)
 {
-	const void *start = bytes_take(b, size);
+	const void *start;
 	uint64_t value = 0;
 
+	switch (size) { /* what is copied has a constant size: no call */
+	case 1:
+		return bytes_u8(b);
+	case 2:
+		return bytes_u16(b);
+	case 4:
+		return bytes_u32(b);
+	case 8:
+		return bytes_u64(b);
+	}
+	start = bytes_take(b, size);
 	if (start)
 		memcpy(&value, start, size);
 	return value;

@@ -59,6 +59,30 @@ void abbreviation_table_free(struct abbreviation_table *t)
 	free(t);
 }
 
+static bool is_of_function(uint64_t name)
+{
+	switch (name) {
+	case DW_AT_low_pc:
+	case DW_AT_high_pc:
+	case DW_AT_ranges:
+	case DW_AT_abstract_origin:
+	case DW_AT_specification:
+	case DW_AT_call_file:
+	case DW_AT_call_line:
+	case DW_AT_call_column:
+	case DW_AT_sibling:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool is_telling(uint16_t name)
+{
+	return name == DW_AT_name || name == DW_AT_linkage_name ||
+		name == DW_AT_MIPS_linkage_name || name == DW_AT_decl_line;
+}
+
 /* The attribute at the cursor.  False: the list ends. */
 static bool read_attribute(
 	const struct dwarf_unit *u, struct bytes *at, struct abbreviation_attribute *attribute)
@@ -74,6 +98,7 @@ static bool read_attribute(
 		.name = name <= UINT16_MAX ? (uint16_t)name : 0,
 		.form = form <= UINT16_MAX ? (uint16_t)form : 0,
 		.size = form_size(u, form),
+		.of_function = is_of_function(name),
 		.constant = constant == (int32_t)constant ? (int32_t)constant : 0,
 	};
 	return true;
@@ -84,6 +109,8 @@ static void add_attribute(struct abbreviation_table *t, struct abbreviation *a,
 {
 	if (attribute->name == DW_AT_sibling)
 		a->sibling = (int32_t)a->count;
+	a->tells |= is_telling(attribute->name);
+	a->is_declaration |= attribute->name == DW_AT_declaration;
 	if (attribute->size == DWARF_SIZE_VARIES || a->size > INT32_MAX - UINT8_MAX)
 		a->size = -1;
 	if (a->size >= 0)
@@ -182,8 +209,6 @@ const struct abbreviation_attribute *dwarf_attributes(
 	return u->abbreviations->attributes.items + a->first;
 }
 
-static uint64_t read_varying(const struct dwarf_unit *u, uint64_t form, struct bytes *at);
-
 /* A form that stands in the tree itself; it cannot say "indirect" once more. */
 static uint64_t read_indirect(const struct dwarf_unit *u, struct bytes *at)
 {
@@ -195,13 +220,13 @@ static uint64_t read_indirect(const struct dwarf_unit *u, struct bytes *at)
 		return 0;
 	}
 	if (size == DWARF_SIZE_VARIES)
-		read_varying(u, form, at);
+		dwarf_read_varying(u, form, at);
 	else
 		bytes_skip(at, size);
 	return 0; /* no compiler writes them where we would look */
 }
 
-static uint64_t read_varying(const struct dwarf_unit *u, uint64_t form, struct bytes *at)
+uint64_t dwarf_read_varying(const struct dwarf_unit *u, uint64_t form, struct bytes *at)
 {
 	switch (form) {
 	case DW_FORM_string:
@@ -232,35 +257,6 @@ static uint64_t read_varying(const struct dwarf_unit *u, uint64_t form, struct b
 		at->broken = true;
 		return 0;
 	}
-}
-
-struct dwarf_value dwarf_read_value(const struct dwarf_unit *u,
-	const struct abbreviation_attribute *attribute, struct bytes *at)
-{
-	struct dwarf_value v = { .form = attribute->form };
-
-	if (attribute->form == DW_FORM_implicit_const)
-		v.number = (uint64_t)(int64_t)attribute->constant;
-	else if (attribute->form == DW_FORM_flag_present)
-		v.number = 1;
-	else if (attribute->size == DWARF_SIZE_VARIES)
-		v.number = read_varying(u, attribute->form, at);
-	else if (attribute->size <= 8)
-		v.number = bytes_uint(at, attribute->size);
-	else
-		bytes_skip(at, attribute->size);
-	if (attribute->form == DW_FORM_indirect)
-		v.form = 0;
-	return v;
-}
-
-void dwarf_skip_value(const struct dwarf_unit *u,
-	const struct abbreviation_attribute *attribute, struct bytes *at)
-{
-	if (attribute->size != DWARF_SIZE_VARIES)
-		bytes_skip(at, attribute->size);
-	else
-		read_varying(u, attribute->form, at);
 }
 
 void dwarf_skip_die(const struct dwarf_unit *u, const struct abbreviation *a, struct bytes *at)

@@ -16,6 +16,7 @@ struct abbreviation_attribute {
 	uint16_t name; /* DW_AT_* */
 	uint16_t form; /* DW_FORM_* */
 	uint8_t size; /* bytes of the value, or DWARF_SIZE_VARIES */
+	bool of_function; /* one of those that dwarf_tree.c reads of a function */
 	int32_t constant; /* of DW_FORM_implicit_const */
 };
 
@@ -24,6 +25,8 @@ struct abbreviation {
 	uint16_t tag; /* DW_TAG_* */
 	bool has_children;
 	uint8_t role; /* for dwarf_tree.c */
+	bool tells; /* a name or a line of its own: the D2 of a destructor made from its D4 */
+	bool is_declaration;
 	int32_t size; /* bytes of all values together; -1: varies */
 	uint32_t first, count; /* its attributes in the table */
 	int32_t sibling; /* which of them is DW_AT_sibling; -1: none */
@@ -40,11 +43,37 @@ struct dwarf_value {
 	uint64_t number; /* of strings: NULL or where it starts, see dwarf_value_text() */
 };
 
-/* Read the value at the cursor, or pass over it.  A damaged one breaks the cursor. */
-struct dwarf_value dwarf_read_value(const struct dwarf_unit *u,
-	const struct abbreviation_attribute *attribute, struct bytes *at);
-void dwarf_skip_value(const struct dwarf_unit *u,
-	const struct abbreviation_attribute *attribute, struct bytes *at);
+/* A value whose size varies, passed over where it is no number. */
+uint64_t dwarf_read_varying(const struct dwarf_unit *u, uint64_t form, struct bytes *at);
+
+/* Read the value at the cursor, or pass over it.  A damaged one breaks the cursor.  Inline, for
+ * there are millions. */
+static inline void dwarf_skip_value(const struct dwarf_unit *u,
+	const struct abbreviation_attribute *attribute, struct bytes *at)
+{
+	if (LIKELY(attribute->size != DWARF_SIZE_VARIES))
+		bytes_skip(at, attribute->size);
+	else
+		dwarf_read_varying(u, attribute->form, at);
+}
+
+static inline struct dwarf_value dwarf_read_value(const struct dwarf_unit *u,
+	const struct abbreviation_attribute *attribute, struct bytes *at)
+{
+	struct dwarf_value v = { .form = attribute->form };
+
+	if (attribute->size == 0) /* DW_FORM_implicit_const, DW_FORM_flag_present */
+		v.number = (uint64_t)(int64_t)attribute->constant;
+	else if (attribute->size == DWARF_SIZE_VARIES)
+		v.number = dwarf_read_varying(u, attribute->form, at);
+	else if (attribute->size <= 8)
+		v.number = bytes_uint(at, attribute->size);
+	else
+		bytes_skip(at, attribute->size);
+	return v;
+}
+
+/* All values of a DIE. */
 void dwarf_skip_die(const struct dwarf_unit *u, const struct abbreviation *a, struct bytes *at);
 
 /* The same for a value of a line table's header, which has no abbreviation. */

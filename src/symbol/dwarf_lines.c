@@ -162,25 +162,35 @@ struct machine {
 	struct dwarf_lines *lines;
 	const struct dwarf_file *file;
 	struct dwarf_row row;
-	size_t sequence; /* where the one that is being read starts */
-	bool is_sorted; /* within the sequence */
-	bool all_sorted;
+	size_t start; /* of the sequence that is being read */
+	uint64_t last_vaddr; /* of its rows */
+	VEC(struct sequence) sequences;
+	bool is_sorted; /* each sequence is, in itself */
+	bool in_order; /* and they come one behind the other */
+};
+
+struct sequence {
+	size_t start, count; /* of its rows */
+	uint64_t low, high;
 };
 
 static void start_sequence(struct machine *m)
 {
 	m->row = (struct dwarf_row){ .file = 1, .line = 1 };
-	m->sequence = m->lines->rows.count;
-	m->is_sorted = true;
+	m->start = m->lines->rows.count;
+	m->last_vaddr = 0;
 }
 
 static inline void add_row(struct machine *m)
 {
-	const size_t count = m->lines->rows.count;
-
-	if (count > m->sequence && m->row.vaddr < m->lines->rows.items[count - 1].vaddr)
+	if (m->row.vaddr < m->last_vaddr)
 		m->is_sorted = false;
-	*VEC_PUSH(&m->lines->rows) = m->row;
+	m->last_vaddr = m->row.vaddr;
+	if (UNLIKELY(m->lines->rows.count == m->lines->rows.capacity))
+		VEC_PUSH(&m->lines->rows);
+	else
+		m->lines->rows.count++;
+	m->lines->rows.items[m->lines->rows.count - 1] = m->row;
 }
 
 static bool is_end(const struct dwarf_row *row)
@@ -190,18 +200,22 @@ static bool is_end(const struct dwarf_row *row)
 
 static void end_sequence(struct machine *m)
 {
-	const struct dwarf_row *first;
+	struct sequence s = { .start = m->start, .high = m->row.vaddr };
 
 	m->row.file = NO_FILE;
 	m->row.line = m->row.column = 0;
 	add_row(m);
-	first = &m->lines->rows.items[m->sequence];
+	s.count = m->lines->rows.count - s.start;
+	s.low = m->lines->rows.items[s.start].vaddr;
 	/* What the linker has discarded starts at 0, or at the highest addresses. */
-	if (first->vaddr == 0 || binary_code_end(m->file->binary, first->vaddr) == 0)
-		m->lines->rows.count = m->sequence;
-	else if (!m->is_sorted ||
-		(m->sequence > 0 && first->vaddr < m->lines->rows.items[m->sequence - 1].vaddr))
-		m->all_sorted = false;
+	if (s.low == 0 || binary_code_end(m->file->binary, s.low) == 0) {
+		m->lines->rows.count = s.start;
+	} else {
+		if (m->sequences.count > 0 &&
+			s.low < m->sequences.items[m->sequences.count - 1].high)
+			m->in_order = false;
+		*VEC_PUSH(&m->sequences) = s;
+	}
 	start_sequence(m);
 }
 
@@ -255,26 +269,42 @@ static void run_standard(
 	}
 }
 
+/* Opcodes from opcode_base on, each of which is a whole row, up to the first other one. */
+static void run_special(struct machine *m, const struct header *h, struct bytes *at)
+{
+	const uint8_t base = h->opcode_base, range = h->line_range;
+	const uint64_t length = h->minimum_length;
+	const uint8_t *next = at->at, *const end = at->end;
+	const int line_base = h->line_base;
+
+	while (next < end && *next >= base) {
+		const uint8_t both = *next++ - base;
+
+		m->row.vaddr += both / range * length;
+		m->row.line += (uint32_t)(line_base + both % range);
+		add_row(m);
+	}
+	at->at = next;
+}
+
 static void run_program(struct machine *m, const struct header *h)
 {
 	struct bytes at = h->program;
 
 	while (bytes_left(&at) > 0) {
-		const uint8_t opcode = bytes_u8(&at);
+		const uint8_t opcode = *at.at;
 
 		if (opcode >= h->opcode_base) {
-			const uint8_t both = opcode - h->opcode_base;
-
-			m->row.vaddr += (uint64_t)(both / h->line_range) * h->minimum_length;
-			m->row.line += (uint32_t)(h->line_base + both % h->line_range);
-			add_row(m);
-		} else if (opcode == 0) {
-			run_extended(m, &at);
-		} else {
-			run_standard(m, h, opcode, &at);
+			run_special(m, h, &at);
+			continue;
 		}
+		bytes_u8(&at);
+		if (opcode == 0)
+			run_extended(m, &at);
+		else
+			run_standard(m, h, opcode, &at);
 	}
-	m->lines->rows.count = m->sequence; /* without an end it covers nothing */
+	m->lines->rows.count = m->start; /* without an end it covers nothing */
 }
 
 struct numbered_row {
@@ -306,9 +336,53 @@ static void sort_rows(struct dwarf_lines *lines)
 	free(rows);
 }
 
+static int by_low(const void *left, const void *right)
+{
+	const struct sequence *a = left, *b = right;
+
+	if (a->low != b->low)
+		return a->low < b->low ? -1 : 1;
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+static bool overlap(const struct machine *m)
+{
+	for (size_t i = 1; i < m->sequences.count; i++)
+		if (m->sequences.items[i].low < m->sequences.items[i - 1].high)
+			return true;
+	return false;
+}
+
+/* Compilers sort within a sequence, and there is one for each section: whole sequences are put
+ * in order, and single rows only where that does not do. */
+static void order_rows(struct machine *m)
+{
+	struct dwarf_row *rows;
+	size_t count = 0;
+
+	if (m->is_sorted && m->in_order)
+		return;
+	if (m->sequences.count > 0)
+		qsort(m->sequences.items, m->sequences.count, sizeof(*m->sequences.items), by_low);
+	if (!m->is_sorted || overlap(m)) {
+		sort_rows(m->lines);
+		return;
+	}
+	rows = xreallocarray(NULL, m->lines->rows.count + 1, sizeof(*rows));
+	for (size_t i = 0; i < m->sequences.count; i++) {
+		const struct sequence *s = &m->sequences.items[i];
+
+		memcpy(rows + count, m->lines->rows.items + s->start, s->count * sizeof(*rows));
+		count += s->count;
+	}
+	free(m->lines->rows.items);
+	m->lines->rows.items = rows;
+	m->lines->rows.capacity = m->lines->rows.count + 1;
+}
+
 void dwarf_lines_read(struct dwarf_lines *lines, struct dwarf_unit *u)
 {
-	struct machine m = { .lines = lines, .file = u->file, .all_sorted = true };
+	struct machine m = { .lines = lines, .file = u->file, .is_sorted = true, .in_order = true };
 	struct header h;
 
 	lines->unit = u;
@@ -317,8 +391,8 @@ void dwarf_lines_read(struct dwarf_lines *lines, struct dwarf_unit *u)
 	read_files(lines, &h);
 	start_sequence(&m);
 	run_program(&m, &h);
-	if (!m.all_sorted)
-		sort_rows(lines);
+	order_rows(&m);
+	VEC_FREE(&m.sequences);
 }
 
 void dwarf_lines_read_files(struct dwarf_lines *lines, struct dwarf_unit *u, uint64_t offset)

@@ -91,8 +91,6 @@ struct function_values {
 	struct dwarf_pcs pcs;
 	struct dwarf_value origin, call_file;
 	uint32_t call_line, call_column;
-	bool is_declaration;
-	bool tells; /* a name or line of its own: the D2 of a destructor made from its D4 */
 	uint64_t sibling; /* 0: not told */
 };
 
@@ -125,15 +123,6 @@ static void take_value(struct function_values *values, const struct dwarf_unit *
 	case DW_AT_call_column:
 		values->call_column = dwarf_value_number(v);
 		break;
-	case DW_AT_declaration:
-		values->is_declaration = true;
-		break;
-	case DW_AT_name:
-	case DW_AT_linkage_name:
-	case DW_AT_MIPS_linkage_name:
-	case DW_AT_decl_line:
-		values->tells = true;
-		break;
 	case DW_AT_sibling:
 		values->sibling = sibling_offset(u, v);
 		break;
@@ -147,26 +136,30 @@ static void read_function(
 
 	*values = (struct function_values){ .call_line = 0 };
 	for (uint32_t i = 0; i < a->count; i++) {
-		const struct dwarf_value v =
-			dwarf_read_value(walk->unit, &attributes[i], &walk->at);
+		struct dwarf_value v;
 
+		if (!attributes[i].of_function) {
+			dwarf_skip_value(walk->unit, &attributes[i], &walk->at);
+			continue;
+		}
+		v = dwarf_read_value(walk->unit, &attributes[i], &walk->at);
 		take_value(values, walk->unit, attributes[i].name, &v);
 	}
 }
 
-static uint64_t origin_of(
-	const struct dwarf_unit *u, const struct function_values *values, uint64_t own_offset)
+static uint64_t origin_of(const struct dwarf_unit *u, const struct abbreviation *a,
+	const struct function_values *values, uint64_t own_offset)
 {
 	struct dwarf_reference ref;
 
-	if (values->tells || !dwarf_value_reference(u, &values->origin, &ref))
+	if (a->tells || !dwarf_value_reference(u, &values->origin, &ref))
 		return own_offset;
 	return ref.file == u->file ? ref.offset : ref.offset | DWARF_ORIGIN_IN_ALT;
 }
 
 /* The index plus one of the function, when it has code; else 0. */
-static uint32_t add_function(struct walk *walk, const struct function_values *values,
-	uint64_t offset, uint32_t caller)
+static uint32_t add_function(struct walk *walk, const struct abbreviation *a,
+	const struct function_values *values, uint64_t offset, uint32_t caller)
 {
 	const size_t before = walk->intervals.list.count;
 
@@ -177,7 +170,7 @@ static uint32_t add_function(struct walk *walk, const struct function_values *va
 	if (walk->intervals.list.count == before)
 		return 0;
 	*VEC_PUSH(&walk->tree->functions) = (struct dwarf_function){
-		.origin = origin_of(walk->unit, values, offset),
+		.origin = origin_of(walk->unit, a, values, offset),
 		.caller = caller,
 		.call_file = values->call_file.form ? dwarf_value_number(&values->call_file)
 						    : UINT32_MAX,
@@ -222,12 +215,13 @@ static bool walk_function(struct walk *walk, const struct abbreviation *a, uint6
 
 	read_function(walk, a, &values);
 	/* A function is called, not inlined, wherever it stands. */
-	below.caller = add_function(walk, &values, offset, is_inlined ? here->caller : 0);
+	below.caller =
+		add_function(walk, a, &values, offset, is_inlined ? here->caller : 0);
 	if (is_inlined && below.caller == 0)
 		below.caller = here->caller;
 	if (!a->has_children)
 		return true;
-	if (values.is_declaration && !is_inlined && jump(walk, values.sibling))
+	if (a->is_declaration && !is_inlined && jump(walk, values.sibling))
 		return true;
 	if (!is_inlined)
 		below.scope = below.own_scope = enter_scope(walk, offset);

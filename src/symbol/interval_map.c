@@ -1,6 +1,7 @@
 #include "symbol/interval_map.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define NOBODY UINT32_MAX
 
@@ -10,17 +11,73 @@ struct interval_segment {
 	uint32_t owner;
 };
 
-static int by_start_then_outermost(const void *left, const void *right)
+static inline bool comes_before(const struct interval *a, const struct interval *b)
 {
-	const struct interval *a = left, *b = right;
-
 	if (a->start != b->start)
-		return a->start < b->start ? -1 : 1;
+		return a->start < b->start;
 	if (a->rank != b->rank)
-		return a->rank < b->rank ? -1 : 1;
+		return a->rank < b->rank;
 	if (a->end != b->end)
-		return a->end > b->end ? -1 : 1;
-	return a->owner < b->owner ? -1 : a->owner > b->owner;
+		return a->end > b->end;
+	return a->owner < b->owner;
+}
+
+static void merge(struct interval *to, const struct interval *a, const struct interval *a_end,
+	const struct interval *b, const struct interval *b_end)
+{
+	while (a < a_end && b < b_end)
+		*to++ = comes_before(b, a) ? *b++ : *a++;
+	memcpy(to, a, (size_t)(a_end - a) * sizeof(*a));
+	memcpy(to + (a_end - a), b, (size_t)(b_end - b) * sizeof(*b));
+}
+
+struct runs {
+	VEC(size_t) ends;
+};
+
+static void find_runs(struct runs *runs, const struct interval *list, size_t count)
+{
+	for (size_t i = 1; i < count; i++)
+		if (comes_before(&list[i], &list[i - 1]))
+			*VEC_PUSH(&runs->ends) = i;
+	*VEC_PUSH(&runs->ends) = count;
+}
+
+/* Merge each two runs of FROM to TO. */
+static void merge_pairs(struct interval *to, const struct interval *from, struct runs *runs)
+{
+	size_t start = 0, pairs = 0;
+
+	for (size_t i = 0; i < runs->ends.count; i += 2) {
+		const size_t middle = runs->ends.items[i];
+		const size_t end = i + 1 < runs->ends.count ? runs->ends.items[i + 1] : middle;
+
+		merge(to + start, from + start, from + middle, from + middle, from + end);
+		runs->ends.items[pairs++] = end;
+		start = end;
+	}
+	runs->ends.count = pairs;
+}
+
+/* Compilers write most of them in order, so what is in order already is made use of. */
+static void sort_intervals(struct interval *intervals, size_t count)
+{
+	struct interval *from = intervals, *to, *other;
+	struct runs runs = { { NULL, 0, 0 } };
+
+	find_runs(&runs, intervals, count);
+	to = other = xreallocarray(NULL, count, sizeof(*other));
+	while (runs.ends.count > 1) {
+		struct interval *swap = from;
+
+		merge_pairs(to, from, &runs);
+		from = to;
+		to = swap;
+	}
+	if (from != intervals)
+		memcpy(intervals, from, count * sizeof(*from));
+	free(other);
+	VEC_FREE(&runs.ends);
 }
 
 static void change_owner(struct interval_map *map, uint64_t start, uint32_t owner)
@@ -64,15 +121,6 @@ static void close_until(
 	}
 }
 
-/* Compilers write most of them in order. */
-static bool are_sorted(const struct interval *intervals, size_t count)
-{
-	for (size_t i = 1; i < count; i++)
-		if (by_start_then_outermost(&intervals[i - 1], &intervals[i]) > 0)
-			return false;
-	return true;
-}
-
 void interval_map_build(struct interval_map *map, struct interval *intervals, size_t count)
 {
 	struct open_intervals open = { { NULL, 0, 0 } };
@@ -80,8 +128,7 @@ void interval_map_build(struct interval_map *map, struct interval *intervals, si
 	interval_map_free(map);
 	if (count == 0)
 		return;
-	if (!are_sorted(intervals, count))
-		qsort(intervals, count, sizeof(*intervals), by_start_then_outermost);
+	sort_intervals(intervals, count);
 	for (size_t i = 0; i < count; i++) {
 		const struct interval *in = &intervals[i];
 

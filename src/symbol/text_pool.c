@@ -10,14 +10,14 @@
 #include "base/vec.h"
 #include "base/xalloc.h"
 
-struct text_pool {
-	VEC(char *) texts;
-	struct table by_text;
-};
-
 struct text {
 	const char *start;
 	size_t size;
+};
+
+struct text_pool {
+	VEC(struct text) texts;
+	struct table by_text;
 };
 
 struct text_pool *text_pool_new(void)
@@ -30,7 +30,7 @@ void text_pool_free(struct text_pool *pool)
 	if (!pool)
 		return;
 	for (size_t i = 0; i < pool->texts.count; i++)
-		free(pool->texts.items[i]);
+		free((char *)pool->texts.items[i].start);
 	VEC_FREE(&pool->texts);
 	table_free(&pool->by_text);
 	free(pool);
@@ -72,10 +72,26 @@ static size_t utf8_size(const uint8_t *at, size_t left)
 	return size;
 }
 
+/* Are all eight bytes of WORD printable ASCII?  A byte's high bit is set in the sum when it is
+ * below 0x20, or is 0x7f or more. */
+static bool is_printable_ascii(uint64_t word)
+{
+	const uint64_t ones = 0x0101010101010101;
+	const uint64_t high = ones * 0x80;
+
+	return ((word | (word - ones * 0x20) | (word + ones)) & high) == 0;
+}
+
 static size_t clean_prefix_size(const char *text, size_t size)
 {
 	size_t at = 0;
+	uint64_t word;
 
+	for (; size - at >= sizeof(word); at += sizeof(word)) { /* nearly all */
+		memcpy(&word, text + at, sizeof(word));
+		if (!is_printable_ascii(word))
+			break;
+	}
 	while (at < size) {
 		size_t step = utf8_size((const uint8_t *)text + at, size - at);
 
@@ -103,9 +119,9 @@ static bool same_text(const void *context, size_t index, const void *key)
 {
 	const struct text_pool *pool = context;
 	const struct text *text = key;
-	const char *kept = pool->texts.items[index];
+	const struct text *kept = &pool->texts.items[index];
 
-	return strncmp(kept, text->start, text->size) == 0 && kept[text->size] == '\0';
+	return kept->size == text->size && memcmp(kept->start, text->start, text->size) == 0;
 }
 
 static const char *add_clean(struct text_pool *pool, const char *text, size_t size)
@@ -116,10 +132,10 @@ static const char *add_clean(struct text_pool *pool, const char *text, size_t si
 
 	if (!table_find(&pool->by_text, hash, same_text, pool, &key, &index)) {
 		index = pool->texts.count;
-		*VEC_PUSH(&pool->texts) = xstrndup(text, size);
+		*VEC_PUSH(&pool->texts) = (struct text){ xstrndup(text, size), size };
 		table_insert(&pool->by_text, hash, index);
 	}
-	return pool->texts.items[index];
+	return pool->texts.items[index].start;
 }
 
 const char *text_pool_add_sized(struct text_pool *pool, const char *text, size_t size)
