@@ -1,74 +1,201 @@
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/compiler.h"
+#include "base/xalloc.h"
+#include "cli/addresses.h"
 #include "cli/commands.h"
 #include "cli/input.h"
 #include "cli/message.h"
 #include "cli/options.h"
-#include "cli/output_name.h"
 #include "cli/pipeline.h"
 #include "cli/report.h"
+#include "cli/stores.h"
 
 struct symbolize_options {
 	const char *output, *symbols;
-	bool quiet;
+	const char *object, *build_id, *format, *demangle;
+	bool strict, quiet;
 };
 
+#define ROW(letter, name, kind, field, argument, help)                                          \
+	{                                                                                       \
+		letter, name, kind, offsetof(struct symbolize_options, field), NULL, argument,  \
+			help                                                                    \
+	}
 static const struct option_row rows[] = {
-	{ 'o', "output", OPTION_TEXT, offsetof(struct symbolize_options, output), NULL, "FILE",
-		"where to write; - or nothing is standard output" },
-	{ 's', "symbols", OPTION_TEXT, offsetof(struct symbolize_options, symbols), NULL, "FOLDER",
-		"look for debug files in FOLDER/.build-id/ab/cdef.debug too" },
-	{ 'q', "quiet", OPTION_FLAG, offsetof(struct symbolize_options, quiet), NULL, NULL,
-		"say nothing but errors" },
+	ROW('o', "output", OPTION_TEXT, output, "FILE",
+		"where to write; - or nothing is standard output"),
+	ROW('s', "symbols", OPTION_TEXT, symbols, "FOLDERS",
+		"look for debug files there too, and first; folders with : between"),
+	ROW('e', "obj", OPTION_TEXT, object, "FILE",
+		"name addresses of this library, from the command line or stdin"),
+	ROW(0, "build-id", OPTION_TEXT, build_id, "HEX",
+		"name addresses of the build with this build-ID"),
+	ROW(0, "format", OPTION_TEXT, format, "FORMAT",
+		"how to print addresses: text (default), json, llvm"),
+	ROW(0, "demangle", OPTION_TEXT, demangle, "STYLE",
+		"none, simple (default, without parameters), full"),
+	ROW(0, "strict", OPTION_FLAG, strict, NULL,
+		"end with status 3 when something has no name, and say why"),
+	ROW('q', "quiet", OPTION_FLAG, quiet, NULL, "say nothing but errors"),
 	{ .name = NULL },
 };
+#undef ROW
 
 static const struct command_line line = {
 	.command = "symbolize",
-	.synopsis = "SPOOL-OR-PROFILE",
+	.synopsis = "SPOOL-OR-PROFILE | --obj=FILE [ADDRESS...]",
 	.purpose = "Give every address of a spool or pprof profile its function, file and line.",
 	.rows = rows,
 };
 
-static void say_how_it_went(const struct profile *p)
+struct word {
+	const char *text;
+	int value;
+};
+
+/* The number of TEXT in WORDS; -1: it is none of them, which was said. */
+static int choose(const char *option, const char *text, const struct word *words, size_t count)
+{
+	char *what;
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(words[i].text, text) == 0)
+			return words[i].value;
+	what = xasprintf("--%s is not %.40s", option, text);
+	options_complain(&line, what);
+	free(what);
+	return -1;
+}
+
+static int choose_format(const char *text)
+{
+	static const struct word words[] = { { "text", FORMAT_TEXT }, { "json", FORMAT_JSON },
+		{ "llvm", FORMAT_LLVM } };
+
+	return choose("format", text, words, ARRAY_SIZE(words));
+}
+
+static int choose_demangle(const char *text)
+{
+	static const struct word words[] = { { "none", DEMANGLE_NONE },
+		{ "simple", DEMANGLE_SIMPLE }, { "full", DEMANGLE_FULL } };
+
+	return choose("demangle", text, words, ARRAY_SIZE(words));
+}
+
+/* How well it went, and with --strict of each library that has frames without names why.  The
+ * exit status. */
+static int tell(const struct profile *p, const struct symbolize_options *options)
 {
 	struct report report;
+	int status = EXIT_OK;
 
 	report_make(p, &report);
-	message("%.1f%% of frames resolved; plugprof inspect tells more",
-		report.frames ? 100.0 * (double)report.resolved / (double)report.frames : 100.0);
+	if (options->strict && report.resolved < report.frames)
+		status = EXIT_UNRESOLVED;
+	for (size_t i = 0; status && i < report.modules.count; i++) {
+		const struct module_report *m = &report.modules.items[i];
+
+		if (m->resolved < m->frames)
+			message("%s: %lld of %lld frames have no name%s%s",
+				m->path[0] ? m->path : "(no file)",
+				(long long)(m->frames - m->resolved), (long long)m->frames,
+				m->reason[0] ? ": " : "", m->reason);
+	}
+	if (!options->quiet)
+		message("%.1f%% of frames resolved; plugprof inspect tells more",
+			report.frames ? 100.0 * (double)report.resolved / (double)report.frames
+				      : 100.0);
 	report_free(&report);
+	return status;
+}
+
+static int symbolize_profile(const struct symbolize_options *options,
+	const struct symbolizer_options *how, const char *input)
+{
+	struct profile *p;
+	int r;
+
+	if (input_open(input, &p))
+		return EXIT_OWN_ERROR;
+	pipeline_symbolize(p, how);
+	r = pipeline_write(p, options->output);
+	if (r) {
+		message_errno(r, "cannot write %s", options->output);
+		r = EXIT_OWN_ERROR;
+	} else {
+		r = tell(p, options);
+	}
+	profile_free(p);
+	return r;
+}
+
+static int symbolize_addresses(const struct symbolize_options *options,
+	const struct symbolizer_options *how, char **addresses)
+{
+	struct address_request request = { .path = options->object ? options->object : "",
+		.options = *how,
+		.addresses = addresses };
+	struct folders stores;
+	size_t unresolved = 0;
+	int r;
+	int format = choose_format(options->format);
+
+	if (format < 0)
+		return EXIT_USAGE;
+	request.format = (enum address_format)format;
+	if (options->build_id && !build_id_from_hex(options->build_id, &request.build_id)) {
+		options_complain(&line, "--build-id is an even number of hexadecimal digits");
+		return EXIT_USAGE;
+	}
+	if (options->object && access(options->object, R_OK) < 0) {
+		message_errno(-errno, "cannot read %s", options->object);
+		return EXIT_OWN_ERROR;
+	}
+	folders_find_stores(&stores, how->debug_folders, NULL);
+	request.options.stores = stores.list.items;
+	r = addresses_symbolize(&request, &unresolved);
+	folders_free(&stores);
+	if (r)
+		return EXIT_OWN_ERROR;
+	return options->strict && unresolved ? EXIT_UNRESOLVED : EXIT_OK;
 }
 
 int cmd_symbolize(int argc, char **argv)
 {
-	struct symbolize_options options = { .output = "-" };
-	const char *folders[2] = { NULL, NULL };
-	enum options_outcome outcome;
-	struct profile *p;
-	int first, r;
+	struct symbolize_options options = {
+		.output = "-", .format = "text", .demangle = "simple" };
+	const enum options_outcome outcome =
+		options_parse(&line, argc, argv, &options, &argc);
+	struct symbolizer_options how = { .stores = NULL };
+	struct folders folders;
+	int demangle, status;
 
-	outcome = options_parse(&line, argc, argv, &options, &first);
 	if (outcome != OPTIONS_GO_ON)
 		return outcome == OPTIONS_DONE ? EXIT_OK : EXIT_USAGE;
-	if (!argv[first] || argv[first + 1]) {
+	argv += argc;
+	demangle = choose_demangle(options.demangle);
+	if (demangle < 0)
+		return EXIT_USAGE;
+	folders_split(&folders, options.symbols);
+	how.debug_folders = folders.list.items;
+	how.demangle = (enum demangle_style)demangle;
+	if (options.object || options.build_id) {
+		status = symbolize_addresses(&options, &how, argv);
+	} else if (!argv[0] || argv[1]) {
 		options_complain(&line, "needs one spool or profile");
-		return EXIT_USAGE;
-	}
-	if (strcmp(options.output, "-") == 0 && isatty(STDOUT_FILENO)) {
+		status = EXIT_USAGE;
+	} else if (strcmp(options.output, "-") == 0 && isatty(STDOUT_FILENO)) {
 		options_complain(&line, "a profile is no text for a terminal: name a file with -o");
-		return EXIT_USAGE;
+		status = EXIT_USAGE;
+	} else {
+		status = symbolize_profile(&options, &how, argv[0]);
 	}
-	folders[0] = options.symbols;
-	if (input_open(argv[first], &p))
-		return EXIT_OWN_ERROR;
-	pipeline_symbolize(p, options.symbols ? folders : NULL);
-	r = pipeline_write(p, options.output);
-	if (r)
-		message_errno(r, "cannot write %s", options.output);
-	else if (!options.quiet)
-		say_how_it_went(p);
-	profile_free(p);
-	return r ? EXIT_OWN_ERROR : EXIT_OK;
+	folders_free(&folders);
+	return status;
 }

@@ -8,6 +8,7 @@ enum exit_status {
 	EXIT_OK = 0,
 	EXIT_OWN_ERROR = 1,
 	EXIT_USAGE = 2,
+	EXIT_UNRESOLVED = 3, /* --strict: something has no name */
 };
 
 void message(const char *format, ...) PRINTF_LIKE(1, 2);

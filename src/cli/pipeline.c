@@ -9,9 +9,9 @@
 #include "base/build_id.h"
 #include "base/file.h"
 #include "base/path.h"
-#include "base/store.h"
 #include "cli/life.h"
 #include "cli/report.h"
+#include "cli/stores.h"
 #include "pprof/profile_io.h"
 #include "symbol/perf_map.h"
 #include "symbol/symbolizer.h"
@@ -200,32 +200,6 @@ static void finish_mapping(struct naming *n, size_t index)
 	free(text);
 }
 
-/* The stores of the recording, then those that are set here. */
-struct stores {
-	VEC(const char *) folders; /* NULL-terminated */
-	char *text; /* what they were cut from */
-};
-
-static void find_stores(struct stores *stores, const struct profile *p)
-{
-	const char *recorded = life_find_comment(p, STORE_COMMENT);
-	char folder[STORE_PATH_MAX];
-	char *rest, *whole = xstrdup(recorded ? recorded : "");
-
-	*stores = (struct stores){ .text = NULL };
-	for (size_t i = 0; store_folder(i, folder); i++) {
-		char *longer = xasprintf("%s:%s", whole, folder);
-
-		free(whole);
-		whole = longer;
-	}
-	rest = stores->text = whole;
-	for (char *one = strsep(&rest, ":"); one; one = strsep(&rest, ":"))
-		if (one[0] && store_is_trusted(one))
-			*VEC_PUSH(&stores->folders) = one;
-	VEC_PUSH(&stores->folders);
-}
-
 static struct perf_map *find_perf_map(const struct profile *p)
 {
 	const char *comment = life_find_comment(p, PERF_MAP_COMMENT);
@@ -241,19 +215,21 @@ static struct perf_map *find_perf_map(const struct profile *p)
 	return found;
 }
 
-void pipeline_symbolize(struct profile *p, const char *const *debug_folders)
+void pipeline_symbolize(struct profile *p, const struct symbolizer_options *options)
 {
+	struct symbolizer_options all =
+		options ? *options : (struct symbolizer_options){ .stores = NULL };
 	struct naming n = {
 		.profile = p,
 		.modules = xcalloc(p->mappings.count, sizeof(*n.modules)),
 		.perf_map = find_perf_map(p),
 	};
-	struct stores stores;
+	struct folders stores;
 
-	find_stores(&stores, p);
+	folders_find_stores(&stores, all.debug_folders, life_find_comment(p, STORE_COMMENT));
+	all.stores = stores.list.items;
 	lives_read(p, &n.lives);
-	n.symbolizer = symbolizer_new(&(struct symbolizer_options){
-		.debug_folders = debug_folders, .stores = stores.folders.items });
+	n.symbolizer = symbolizer_new(&all);
 	for (size_t i = 0; i < p->mappings.count; i++)
 		n.modules[i] = module_of(&n, &p->mappings.items[i]);
 	name_locations(&n);
@@ -264,8 +240,7 @@ void pipeline_symbolize(struct profile *p, const char *const *debug_folders)
 	symbolizer_free(n.symbolizer);
 	perf_map_free(n.perf_map);
 	lives_free(&n.lives);
-	VEC_FREE(&stores.folders);
-	free(stores.text);
+	folders_free(&stores);
 	profile_compact(p);
 }
 

@@ -10,20 +10,17 @@
 
 #include "pprof/profile.h"
 #include "spool/spool_reader.h"
+#include "symbol/symbolizer.h"
 
 #define PIPELINE_ANONYMOUS "[anon-rx]" /* code that no file holds: path and name */
 
-/* The samples of SPOOL as a profile without names: labels, mappings, comments are in place.  CPU
- * time, and allocations. */
+/* The samples of SPOOL as a profile without names: labels, mappings, comments are in place. */
 struct profile *pipeline_read_spool(const struct spool_reader *spool);
-struct profile *pipeline_read_heap(const struct spool_reader *spool);
 
-/* A label of what is in use although the plugin whose code allocated it has been unloaded. */
-#define PIPELINE_UNLOADED_LABEL "unloaded"
-
-/* Name every location whose mapping has no names yet.  DEBUG_FOLDERS: see symbolizer.h.  What
+/* Name every location whose mapping has no names yet.  OPTIONS may be NULL; its stores are found
+ * here: the debug folders, those of the recording, those that are set.  What
  * was found out about each module goes into comments, see report.h. */
-void pipeline_symbolize(struct profile *p, const char *const *debug_folders);
+void pipeline_symbolize(struct profile *p, const struct symbolizer_options *options);
 
 /* Pack and write; "-" is standard output.  0 or -errno. */
 int pipeline_write(const struct profile *p, const char *path) MUST_CHECK;

@@ -21,6 +21,7 @@ struct demangled {
 
 struct demangler {
 	struct text_pool *pool;
+	enum demangle_style style;
 	VEC(struct demangled) names;
 	struct table by_linkage_name; /* by address: the pool keeps each text once */
 };
@@ -33,11 +34,12 @@ struct output {
 	jmp_buf too_long;
 };
 
-struct demangler *demangler_new(struct text_pool *pool)
+struct demangler *demangler_new(struct text_pool *pool, enum demangle_style style)
 {
 	struct demangler *d = xcalloc(1, sizeof(*d));
 
 	d->pool = pool;
+	d->style = style;
 	return d;
 }
 
@@ -89,18 +91,20 @@ static void collect(const char *piece, size_t size, void *context)
 
 	if (out->text.count + size > TEXT_SIZE_MAX)
 		longjmp(out->too_long, 1);
-	while (size-- > 0)
-		*VEC_PUSH(&out->text) = *piece++;
+	out->text.items =
+		vec_grow(out->text.items, &out->text.capacity, out->text.count, size, 1);
+	memcpy(out->text.items + out->text.count, piece, size);
+	out->text.count += size;
 }
 
 /* False: MANGLED is not mangled, or its name is longer than any that serves. */
-static bool print_readable(const char *mangled, struct output *out)
+static bool print_readable(const char *mangled, int options, struct output *out)
 {
 	if (setjmp(out->too_long))
 		return false;
 	/* Rust's older mangling is C++'s with a hash at the end: so Rust is asked first. */
-	return rust_demangle_callback(mangled, DMGL_NO_OPTS, collect, out) ||
-		cplus_demangle_v3_callback(mangled, DMGL_NO_OPTS, collect, out);
+	return rust_demangle_callback(mangled, options, collect, out) ||
+		cplus_demangle_v3_callback(mangled, options, collect, out);
 }
 
 /* All that libiberty can read starts with an underscore. */
@@ -111,6 +115,7 @@ static const char *readable(struct demangler *d, const char *linkage_name)
 	const bool is_plt = size > strlen(plt) &&
 		strcmp(linkage_name + size - strlen(plt), plt) == 0;
 	struct output out = { .text = { NULL, 0, 0 } };
+	const int options = d->style == DEMANGLE_FULL ? DMGL_PARAMS | DMGL_ANSI : DMGL_NO_OPTS;
 	const char *name = linkage_name;
 	char *mangled;
 
@@ -118,7 +123,7 @@ static const char *readable(struct demangler *d, const char *linkage_name)
 		size -= strlen(plt);
 	size = size_without_clone_suffixes(linkage_name, size);
 	mangled = xstrndup(linkage_name, size);
-	if (mangled[0] != '_' || !print_readable(mangled, &out) || out.text.count == 0) {
+	if (mangled[0] != '_' || !print_readable(mangled, options, &out) || out.text.count == 0) {
 		out.text.count = 0;
 		for (size_t i = 0; i < size; i++)
 			*VEC_PUSH(&out.text) = mangled[i];
@@ -145,6 +150,8 @@ const char *demangle(struct demangler *d, const char *linkage_name)
 	struct demangled *known;
 	size_t index;
 
+	if (d->style == DEMANGLE_NONE)
+		return linkage_name;
 	if (table_find(&d->by_linkage_name, hash, same_linkage_name, d, linkage_name, &index))
 		return d->names.items[index].name;
 	index = d->names.count;

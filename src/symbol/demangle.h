@@ -1,6 +1,7 @@
 /*
- * Linkage names made readable: C++ and Rust (both manglings), without parameters, return
- * type and Rust's hash; without the suffixes of GCC's and Clang's clones (.cold, .isra.0).
+ * Linkage names made readable: C++ and Rust (both manglings), without Rust's hash and, in the
+ * simple form, without parameters and return type; without the suffixes of GCC's and Clang's
+ * clones (.cold, .isra.0).
  */
 #ifndef SYMBOL_DEMANGLE_H
 #define SYMBOL_DEMANGLE_H
@@ -10,10 +11,16 @@
 /* C++ names of more bytes are refused by libiberty, which would need too much stack. */
 #define DEMANGLE_SIZE_MAX 1024
 
+enum demangle_style {
+	DEMANGLE_SIMPLE,
+	DEMANGLE_FULL, /* with parameters */
+	DEMANGLE_NONE, /* as the linker knows it */
+};
+
 struct demangler;
 
 /* POOL is borrowed and keeps the results. */
-struct demangler *demangler_new(struct text_pool *pool);
+struct demangler *demangler_new(struct text_pool *pool, enum demangle_style style);
 void demangler_free(struct demangler *d);
 
 /* LINKAGE_NAME, from the same pool, as people write it; itself when it is not mangled.

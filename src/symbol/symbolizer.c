@@ -28,12 +28,14 @@ struct symbol_module {
 	struct binary *debug_file;
 	struct source_input input;
 	void *states[ARRAY_SIZE(sources)]; /* NULL: that source has nothing */
+	size_t opened; /* so many of them; the others when the first knows too little */
 	enum symbol_verdict verdict;
 	char *reason;
 };
 
 struct symbolizer {
 	const char *const *debug_folders, *const *stores;
+	enum demangle_style demangle;
 	struct text_pool *texts;
 	struct demangler *demangler;
 	VEC(struct symbol_module *) modules;
@@ -48,8 +50,9 @@ struct symbolizer *symbolizer_new(const struct symbolizer_options *options)
 
 	s->debug_folders = options ? options->debug_folders : NULL;
 	s->stores = options ? options->stores : NULL;
+	s->demangle = options ? options->demangle : DEMANGLE_SIMPLE;
 	s->texts = text_pool_new();
-	s->demangler = demangler_new(s->texts);
+	s->demangler = demangler_new(s->texts, s->demangle);
 	return s;
 }
 
@@ -137,6 +140,17 @@ static void open_debug_file(const struct symbolizer *s, struct symbol_module *m)
 		m->debug_file = debug_file_by_link(s->debug_folders, m->file, m->path);
 }
 
+/* The state of source INDEX, all before which were asked for. */
+static void *state_of(struct symbol_module *m, size_t index)
+{
+	if (index == m->opened) {
+		m->states[index] = sources[index]->open(&m->input);
+		m->opened++;
+	}
+	return m->states[index];
+}
+
+/* Up to the first that has anything. */
 static void open_sources(const struct symbolizer *s, struct symbol_module *m)
 {
 	m->input = (struct source_input){ .path = m->path,
@@ -147,8 +161,8 @@ static void open_sources(const struct symbolizer *s, struct symbol_module *m)
 		m->input.files[m->input.file_count++] = m->file;
 	if (m->debug_file)
 		m->input.files[m->input.file_count++] = m->debug_file;
-	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
-		m->states[i] = sources[i]->open(&m->input);
+	while (m->opened < ARRAY_SIZE(sources) && !state_of(m, m->opened))
+		;
 }
 
 /* The verdict of the first source that has something, else what became of the file. */
@@ -367,7 +381,7 @@ static bool ask_sources(struct symbolizer *s, struct symbol_module *m, uint64_t 
 		struct source_frame *outermost;
 
 		s->found.frames.count = 0;
-		if (!m->states[i] || !sources[i]->resolve(m->states[i], vaddr, &s->found) ||
+		if (!state_of(m, i) || !sources[i]->resolve(m->states[i], vaddr, &s->found) ||
 			s->found.frames.count == 0)
 			continue;
 		outermost = &s->found.frames.items[s->found.frames.count - 1];
@@ -407,8 +421,8 @@ static struct symbol_frame answer(struct symbolizer *s, const struct source_fram
 	const char *system_name = found->linkage_name && found->linkage_name[0]
 		? found->linkage_name
 		: found->name;
-	const char *name = found->name && found->name[0] ? found->name
-							 : demangle(s->demangler, system_name);
+	const bool has_own = found->name && found->name[0] && s->demangle != DEMANGLE_NONE;
+	const char *name = has_own ? found->name : demangle(s->demangler, system_name);
 
 	return (struct symbol_frame){ .name = name,
 		.system_name = system_name,

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/build_id.h"
+#include "symbol/demangle.h"
 
 struct symbolizer_options {
 	/* Folders laid out as /usr/lib/debug is (.build-id/ab/cdef.debug), asked before it.
@@ -20,6 +21,7 @@ struct symbolizer_options {
 	const char *const *debug_folders;
 	/* Stores of kept files, likewise (base/store.h). */
 	const char *const *stores;
+	enum demangle_style demangle;
 };
 
 struct symbolizer;

@@ -11,7 +11,7 @@ static struct demangler *demangler;
 static void start(void)
 {
 	pool = text_pool_new();
-	demangler = demangler_new(pool);
+	demangler = demangler_new(pool, DEMANGLE_SIMPLE);
 }
 
 static void stop(void)
