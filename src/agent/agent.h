@@ -15,8 +15,8 @@
 
 #include "agent/stack_memory.h"
 
-/* Started, not stopped, and in the very process that was started (not in a child made behind
- * our back). */
+/* Started, not stopped, and in the very process that was started, not in a copy made behind our
+ * back (a child of vfork, which has the same memory, counts as that process). */
 bool agent_is_recording(void);
 
 /* A thread begins: its stack, the name it inherits, what it will run. */

@@ -20,39 +20,32 @@
 #define LOOK_AGAIN_NS UINT64_C(100000000) /* at what may have changed without our being told */
 #define COUNT_AGAIN_NS UINT64_C(1000000) /* open descriptors */
 
-/* --- what the loader says of itself --- */
+/* --- every library at once --- */
 
-static struct loader_counts {
-	uint64_t adds, subs; /* libraries loaded and unloaded so far, in all namespaces */
-} seen;
+/* How many libraries the loader had loaded, in all namespaces, when we looked last. */
+static uint64_t adds_seen;
+static uint64_t last_look_ns;
 
 /* dl_iterate_phdr takes a lock of the loader's.  In a child of fork() another thread of the parent
  * may have left it taken for good; there we do without. */
 static bool may_iterate = true;
 
-static int read_counts(struct dl_phdr_info *info, size_t size, void *data)
+static int read_adds(struct dl_phdr_info *info, size_t size, void *adds)
 {
 	(void)size;
-	*(struct loader_counts *)data =
-		(struct loader_counts){ info->dlpi_adds, info->dlpi_subs };
+	*(uint64_t *)adds = info->dlpi_adds;
 	return 1; /* the first one tells all */
 }
 
-/* False: not known. */
-static bool find_counts(struct loader_counts *counts)
+static bool find_adds(uint64_t *adds)
 {
-	return may_iterate && dl_iterate_phdr(read_counts, counts) == 1;
+	return may_iterate && dl_iterate_phdr(read_adds, adds) == 1;
 }
-
-/* --- every library at once --- */
 
 struct look {
 	bool has_lock;
-	uint64_t old_mask;
-	struct loader_counts counts;
+	uint64_t adds;
 };
-
-static uint64_t last_look_ns;
 
 static void note_references(const void *link_map)
 {
@@ -73,8 +66,8 @@ static int look_at(struct dl_phdr_info *info, size_t size, void *data)
 	struct dl_find_object found;
 	struct look *look = data;
 
-	read_counts(info, size, &look->counts);
-	if (!look->has_lock && !modules_lock(&look->old_mask))
+	read_adds(info, size, &look->adds);
+	if (!look->has_lock && !modules_lock())
 		return 1;
 	look->has_lock = true;
 	object_find_range(&o);
@@ -86,19 +79,31 @@ static int look_at(struct dl_phdr_info *info, size_t size, void *data)
 	return 0;
 }
 
-static void look_at_all(uint64_t now_ns)
+static void look_at_all(void)
 {
 	struct look look = { .has_lock = false };
 
 	if (!real.find_object || !may_iterate)
 		return;
-	__atomic_store_n(&last_look_ns, now_ns, __ATOMIC_RELAXED);
 	dl_iterate_phdr(look_at, &look);
 	if (!look.has_lock)
 		return;
 	modules_copy_pending();
-	seen.adds = look.counts.adds;
-	modules_unlock(&look.old_mask);
+	adds_seen = look.adds;
+	modules_unlock();
+}
+
+/* Something has come, or it is long ago that references were counted. */
+static void look_if_changed(uint64_t now_ns)
+{
+	uint64_t adds;
+
+	if (!find_adds(&adds) ||
+		(adds == adds_seen &&
+			now_ns - __atomic_load_n(&last_look_ns, __ATOMIC_RELAXED) < LOOK_AGAIN_NS))
+		return;
+	__atomic_store_n(&last_look_ns, now_ns, __ATOMIC_RELAXED);
+	look_at_all();
 }
 
 /* --- what is known of each life --- */
@@ -151,58 +156,59 @@ static void see_to_new_lives(void)
 
 /* --- handles --- */
 
-static const void *handles_known[HANDLES_KNOWN]; /* by address: dlsym's fast way out */
+/* By address: dlsym's fast way out.  Every close makes all of them void, for the handle of
+ * another library may be the same address then. */
+static uint64_t handles_known[HANDLES_KNOWN];
+static uint64_t closes;
 
-static const void **known_slot(const void *handle)
+static uint64_t *known_slot(const void *handle)
 {
 	return &handles_known[hash_mix((uint64_t)handle) % HANDLES_KNOWN];
 }
 
-static void forget_handles(void)
+static uint64_t known_as(const void *handle)
 {
-	for (size_t i = 0; i < HANDLES_KNOWN; i++)
-		__atomic_store_n(&handles_known[i], NULL, __ATOMIC_RELAXED);
+	return (uint64_t)handle + (__atomic_load_n(&closes, __ATOMIC_ACQUIRE) << 48);
 }
 
 bool dl_watch_knows(const void *handle)
 {
-	return __atomic_load_n(known_slot(handle), __ATOMIC_RELAXED) == handle ||
+	return __atomic_load_n(known_slot(handle), __ATOMIC_RELAXED) == known_as(handle) ||
 		handle == RTLD_DEFAULT || handle == RTLD_NEXT;
 }
 
-/* True: HANDLE's library is new. */
+/* True: HANDLE's library is of a build that was not seen before. */
 static bool add_handle(void *handle)
 {
 	const struct link_map *map = handle;
+	const uint64_t known = known_as(handle);
+	const uint32_t count = modules_count();
 	struct dl_find_object found;
 	struct loaded_object o;
-	uint64_t old_mask;
-	bool is_new;
 
 	/* A handle is its link_map (glibc); its dynamic section lies inside the object. */
 	if (real.find_object(map->l_ld, &found) != 0 || found.dlfo_link_map != map ||
-		!modules_describe(&found, &o) || !modules_lock(&old_mask))
+		!modules_describe(&found, &o) || !modules_lock())
 		return false;
+	if (modules_has(&o) || modules_add(&o))
+		__atomic_store_n(known_slot(handle), known, __ATOMIC_RELAXED);
 	modules_copy_pending();
-	is_new = !modules_has(&o) && modules_add(&o);
-	if (is_new || modules_has(&o))
-		__atomic_store_n(known_slot(handle), handle, __ATOMIC_RELAXED);
 	note_references(map);
-	modules_unlock(&old_mask);
-	return is_new;
+	modules_unlock();
+	return modules_count() > count;
 }
+
+/* A library was opened, and nobody has looked what came along with it. */
+static bool has_opened;
 
 void dl_watch_learn_handle(void *handle)
 {
-	struct loader_counts counts;
-
 	if (!real.find_object)
 		return;
+	has_opened = false;
+	/* What a known build needs was seen when it came first. */
 	if (add_handle(handle))
-		__atomic_fetch_add(&seen.adds, 1, __ATOMIC_RELAXED);
-	/* More has come than this one: what it needs. */
-	if (find_counts(&counts) && counts.adds != seen.adds)
-		look_at_all(monotonic_ns());
+		look_if_changed(monotonic_ns());
 	see_to_new_lives();
 }
 
@@ -211,19 +217,17 @@ void dl_watch_learn_handle(void *handle)
 void dl_watch_before_dlopen(const char *name)
 {
 	const uint64_t now_ns = monotonic_ns();
-	struct loader_counts counts;
-	uint64_t old_mask;
 
 	descriptors_before = descriptors_count(now_ns, COUNT_AGAIN_NS);
-	if (find_counts(&counts) &&
-		(counts.adds != seen.adds || now_ns - last_look_ns > LOOK_AGAIN_NS))
-		look_at_all(now_ns);
+	if (has_opened)
+		look_if_changed(now_ns);
+	has_opened = true;
 	see_to_new_lives();
 	if (!name || !strchr(name, '/'))
 		return; /* the loader will search for it */
-	if (object_name_means_descriptor(name) && modules_lock(&old_mask)) {
+	if (object_name_means_descriptor(name) && modules_lock()) {
 		object_remember_descriptor(name);
-		modules_unlock(&old_mask);
+		modules_unlock();
 	}
 	keeper_keep_path(name);
 }
@@ -231,19 +235,19 @@ void dl_watch_before_dlopen(const char *name)
 void dl_watch_before_dlclose(void *handle)
 {
 	const struct module_instance *instance;
-	struct loader_counts counts;
 	struct spool_life *life;
-	uint64_t old_mask;
 
 	/* Before the close: afterwards another thread may have a new library with the same
 	 * handle. */
-	forget_handles();
-	if (find_counts(&counts) && counts.adds != seen.adds)
-		look_at_all(monotonic_ns());
+	__atomic_fetch_add(&closes, 1, __ATOMIC_ACQ_REL);
+	if (has_opened)
+		look_if_changed(monotonic_ns());
+	has_opened = false;
 	see_to_new_lives();
-	if (!modules_lock(&old_mask))
-		return;
-	modules_copy_pending();
+	if (modules_copies_pending() && modules_lock()) {
+		modules_copy_pending();
+		modules_unlock();
+	}
 	instance = modules_instance_of(handle);
 	life = instance ? modules_life(instance->module) : NULL;
 	if (life) {
@@ -251,34 +255,22 @@ void dl_watch_before_dlclose(void *handle)
 
 		life->references = count && count != SPOOL_UNKNOWN ? count - 1 : count;
 	}
-	modules_unlock(&old_mask);
 }
 
 void dl_watch_after_dlclose(void)
 {
-	struct loader_counts counts;
-	uint64_t old_mask;
 
-	if (!real.find_object)
-		return;
-	if (find_counts(&counts)) {
-		if (__atomic_exchange_n(&seen.subs, counts.subs, __ATOMIC_RELAXED) == counts.subs)
-			return; /* it is open elsewhere */
-	}
-	if (!modules_lock(&old_mask))
+	if (!real.find_object || !modules_lock())
 		return;
 	modules_drop_unloaded(descriptors_count(monotonic_ns(), COUNT_AGAIN_NS));
-	modules_unlock(&old_mask);
+	modules_unlock();
 }
 
 void dl_watch_start(void)
 {
-	struct loader_counts counts;
-
 	link_map_count_start();
 	descriptors_before = descriptors_count(monotonic_ns(), 0);
-	if (find_counts(&counts))
-		seen = counts;
+	find_adds(&adds_seen);
 }
 
 void dl_watch_restart_in_child(void)
@@ -291,7 +283,7 @@ void dl_watch_finish(void)
 	const uint64_t now_ns = monotonic_ns();
 	const uint32_t descriptors = descriptors_count(now_ns, 0);
 
-	look_at_all(now_ns);
+	look_at_all();
 	see_to_new_lives();
 	for (uint32_t i = 0; i < modules_count(); i++) {
 		struct spool_life *life = modules_life(modules_at(i));

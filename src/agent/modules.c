@@ -37,14 +37,37 @@ static bool copies_pending;
 /* One writer at a time. */
 static struct spin_lock writer_lock;
 
-bool modules_lock(uint64_t *old_mask)
+bool modules_lock(void)
 {
-	return spin_lock_blocking_signals(&writer_lock, old_mask);
+	/* A signal of the host's has interrupted us here on this thread. */
+	if (thread_self.holds_modules)
+		return false;
+	thread_self.holds_modules = true;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (spin_lock_patiently(&writer_lock))
+		return true;
+	thread_self.holds_modules = false;
+	return false;
 }
 
-void modules_unlock(const uint64_t *old_mask)
+void modules_unlock(void)
 {
-	spin_unlock_restoring_signals(&writer_lock, old_mask);
+	spin_unlock(&writer_lock);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	thread_self.holds_modules = false;
+}
+
+/* While something takes its time no handler of the host's may throw us out (siglongjmp). */
+static void block_signals(uint64_t *old_mask)
+{
+	const uint64_t all = ~(uint64_t)0;
+
+	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)old_mask, sizeof(all));
+}
+
+static void restore_signals(const uint64_t *old_mask)
+{
+	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)old_mask, 0, sizeof(*old_mask));
 }
 
 /* --- maps --- */
@@ -117,8 +140,9 @@ static void insert_span(struct module_map *map, const struct module_span *span)
 	map->spans[at] = *span;
 }
 
-/* Publish a map of the live instances plus NEW_SPANS.  What a new one covers has been unloaded
- * without our knowing.  False: no buffer or no room; nothing has changed. */
+/* Publish a map of the live instances plus NEW_SPANS.  (What was unloaded stays in the old one,
+ * where handlers pass it over.)  What a new one covers has been unloaded without our knowing.
+ * False: no buffer or no room; nothing has changed. */
 static bool publish(const struct module_span *new_spans, size_t new_count)
 {
 	struct module_map *map = free_buffer();
@@ -142,7 +166,7 @@ static bool publish(const struct module_span *new_spans, size_t new_count)
 
 static bool copy_unwind(struct module *m)
 {
-	long copy = raw_syscall6(SYS_mmap, 0, (long)m->unwind.size, PROT_READ | PROT_WRITE,
+	const long copy = raw_syscall6(SYS_mmap, 0, (long)m->unwind.size, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (copy < 0 && copy > -4096)
@@ -200,49 +224,68 @@ static bool record_module(struct module *m, const struct loaded_object *o,
 	return true;
 }
 
-static struct module *new_module(const struct loaded_object *o, const struct build_id *id,
-	bool is_go, const struct cfi_table *unwind, const struct spool_segment *segments,
-	size_t segment_count, bool in_handler)
+static struct module *make_module(const struct loaded_object *o, const struct build_id *id,
+	uint64_t content, bool is_go, bool in_handler)
 {
-	const uint64_t content = id->size ? 0 : object_find_content(o);
-	struct module *m = find_module(id, content);
-	const char *path;
+	struct spool_segment segments[OBJECT_SEGMENTS_MAX];
+	const size_t segment_count = object_find_segments(o, segments);
+	const char *path = object_find_path(o);
+	struct module *m = &modules[module_count];
 
-	if (m || module_count == MODULES_MAX)
-		return m;
-	path = object_find_path(o);
-	m = &modules[module_count];
 	*m = (struct module){
-		.unwind = *unwind,
 		.id = (uint16_t)(module_count + 1),
 		.flags = o->flags | (is_go ? SPOOL_MODULE_GO : 0),
 		.build_id = *id,
 		.content = content,
 		.path_hash = hash_bytes(path, strlen(path)),
 	};
+	object_find_unwind(o, &m->unwind);
 	if (!record_module(m, o, segments, segment_count, path))
 		return NULL;
 	module_life_begin(spool, m);
 	m->first_of_path = (uint16_t)find_path(m->path_hash);
 	__atomic_store_n(&module_count, module_count + 1, __ATOMIC_RELEASE);
-	if (unwind->data && (m->flags & SPOOL_MODULE_DLOPENED)) {
+	if (m->unwind.data && (m->flags & SPOOL_MODULE_DLOPENED)) {
 		m->unwind_in_place = true;
-		if ((in_handler && unwind->size > COPY_IN_HANDLER_MAX) || !copy_unwind(m))
+		if ((in_handler && m->unwind.size > COPY_IN_HANDLER_MAX) || !copy_unwind(m))
 			copies_pending = true;
 	}
 	return m;
 }
 
-/* No handler can have met a dead instance: none is in an older map, and those in the current one
- * came when the dead were out of it. */
-static bool the_dead_are_alone(void)
+/* The module of O, which may have been loaded before: then nothing of it is read but its
+ * build-ID. */
+static struct module *find_or_make_module(const struct loaded_object *o, bool in_handler)
 {
+	struct build_id id;
+	uint64_t content, old_mask;
+	struct module *m;
+	bool is_go;
+
+	object_find_build_id(o, &id, &is_go);
+	content = id.size ? 0 : object_find_content(o);
+	m = find_module(&id, content);
+	if (m || module_count == MODULES_MAX)
+		return m;
+	if (in_handler)
+		return make_module(o, &id, content, is_go, true);
+	block_signals(&old_mask);
+	m = make_module(o, &id, content, is_go, false);
+	restore_signals(&old_mask);
+	return m;
+}
+
+/* No handler is in a map that has INSTANCE, which is dead. */
+static bool is_alone(const struct module_instance *instance)
+{
+	const uint32_t index = (uint32_t)(instance - module_instances);
+
 	for (size_t i = 0; i < MAP_BUFFERS; i++)
 		if (&buffers[i] != current &&
 			__atomic_load_n(&buffers[i].readers, __ATOMIC_SEQ_CST) != 0)
 			return false;
 	for (uint32_t i = 0; i < current->count; i++)
-		if (!module_instances[current->spans[i].instance].is_live)
+		if (current->spans[i].instance == index)
 			return false;
 	return true;
 }
@@ -259,9 +302,10 @@ static struct module_instance *new_instance(const struct module *m, uint64_t bia
 			continue;
 		if (one->module == m && one->bias == bias)
 			return one;
-		dead = one;
+		if (!dead && is_alone(one))
+			dead = one;
 	}
-	if (dead && the_dead_are_alone())
+	if (dead)
 		return dead;
 	return instance_count < INSTANCES_MAX ? &module_instances[instance_count++] : NULL;
 }
@@ -273,16 +317,11 @@ static bool add_object(const struct loaded_object *o, bool in_handler)
 	struct module_span spans[OBJECT_SEGMENTS_MAX];
 	size_t segment_count = object_find_segments(o, segments);
 	struct module_instance *instance;
-	struct cfi_table unwind;
-	struct build_id id;
 	struct module *m;
-	bool is_go;
 
 	if (segment_count == 0 || !spool->header)
 		return false;
-	object_find_build_id(o, &id, &is_go);
-	object_find_unwind(o, &unwind);
-	m = new_module(o, &id, is_go, &unwind, segments, segment_count, in_handler);
+	m = find_or_make_module(o, in_handler);
 	instance = m ? new_instance(m, o->bias) : NULL;
 	if (!instance) {
 		spool_count(spool, SPOOL_COUNT_MODULES_DROPPED, 1);
@@ -393,14 +432,14 @@ void modules_start(struct spool_writer *to)
 
 void modules_hold(void)
 {
-	thread_self.holds_modules = spin_lock_patiently(&writer_lock);
+	thread_self.forks_with_modules = modules_lock();
 }
 
 void modules_release(void)
 {
-	if (thread_self.holds_modules)
-		spin_unlock(&writer_lock);
-	thread_self.holds_modules = false;
+	if (thread_self.forks_with_modules)
+		modules_unlock();
+	thread_self.forks_with_modules = false;
 }
 
 void modules_restart_in_child(struct spool_writer *to)
@@ -410,8 +449,10 @@ void modules_restart_in_child(struct spool_writer *to)
 	for (size_t i = 0; i < MAP_BUFFERS; i++)
 		if (buffers[i].readers) /* a page not written to is not copied */
 			buffers[i].readers = 0;
-	thread_self.holds_modules = false;
-	spin_unlock(&writer_lock);
+	modules_release();
+	/* A thread that did not come along may have had it. */
+	if (!thread_self.holds_modules)
+		spin_unlock(&writer_lock);
 }
 
 bool modules_describe(const struct dl_find_object *found, struct loaded_object *o)
@@ -439,6 +480,13 @@ bool modules_describe(const struct dl_find_object *found, struct loaded_object *
 	return true;
 }
 
+static bool find_live(uint64_t pc)
+{
+	const struct module_span *span = module_map_find(current, pc);
+
+	return span && module_instances[span->instance].is_live;
+}
+
 bool modules_learn_pc(uint64_t pc)
 {
 	struct dl_find_object found;
@@ -446,10 +494,11 @@ bool modules_learn_pc(uint64_t pc)
 	bool learned;
 
 	if (!real.find_object || real.find_object((void *)pc, &found) != 0 ||
-		!modules_describe(&found, &o) || !spin_try(&writer_lock))
+		!modules_describe(&found, &o) || thread_self.holds_modules ||
+		!spin_try(&writer_lock))
 		return false;
 	/* Another thread may have been here first. */
-	learned = module_map_find(current, pc) || add_object(&o, true);
+	learned = find_live(pc) || add_object(&o, true);
 	spin_unlock(&writer_lock);
 	return learned;
 }
@@ -515,8 +564,6 @@ static bool is_gone(const struct module_instance *instance)
 
 void modules_drop_unloaded(uint32_t descriptors)
 {
-	bool some_gone = false;
-
 	for (uint32_t i = 0; i < instance_count; i++)
 		if (module_instances[i].is_live && module_instances[i].link_map &&
 			is_gone(&module_instances[i])) {
@@ -525,11 +572,7 @@ void modules_drop_unloaded(uint32_t descriptors)
 			if (life)
 				life->descriptors_after = descriptors;
 			mark_unloaded(&module_instances[i]);
-			some_gone = true;
 		}
-	/* When the map cannot be replaced now the next one drops the dead spans. */
-	if (some_gone)
-		publish(NULL, 0);
 }
 
 size_t modules_append_generations(spool_frame *frames, size_t count)

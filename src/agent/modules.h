@@ -107,9 +107,10 @@ bool modules_is_loaded(const struct module *m);
 /* As recorded, not NUL-terminated; lies in the spool. */
 const char *modules_path(const struct module *m, size_t *length);
 
-/* All that follow are called with the lock held, signals blocked.  False: it could not be had. */
-bool modules_lock(uint64_t *old_mask) MUST_CHECK;
-void modules_unlock(const uint64_t *old_mask);
+/* All that follow are called with the lock held.  It does not block signals: a handler that comes
+ * meanwhile does without.  False: it could not be had. */
+bool modules_lock(void) MUST_CHECK;
+void modules_unlock(void);
 /* The object that _dl_find_object found, which cannot go away while this thread runs in it, holds
  * a handle to it, or holds the loader's lock.  False: it has no header in memory.  (No lock.) */
 struct dl_find_object;

@@ -25,7 +25,8 @@ struct thread_self {
 	uint16_t name; /* in the spool's thread names */
 	bool has_timer, has_ended;
 	bool host_blocks_signal; /* the host believes our signal is blocked here */
-	bool holds_modules; /* around fork(), see modules_hold() */
+	bool holds_modules; /* see modules_lock() */
+	bool forks_with_modules; /* around fork(), see modules_hold() */
 	bool holds_signal_back; /* and so it is, for somebody else's waits to be let through */
 };
 static_assert(sizeof(struct thread_self) <= 64, "static TLS is scarce");
