@@ -3,6 +3,7 @@
 #include <gelf.h>
 #include <string.h>
 
+#include "base/compiler.h"
 #include "symbol/interval_map.h"
 #include "symbol/source.h"
 
@@ -110,6 +111,39 @@ static int by_vaddr_then_goodness(const void *left, const void *right)
 	return r ? r : (a->size > b->size) - (a->size < b->size);
 }
 
+#define RUNTIME_SIZE_MAX 256 /* bytes; the largest of them has 60 */
+
+/* What the compiler's crtbegin.o brings into every library: functions without size and without FDE,
+ * written in this one way.  Each ends where the next symbol begins. */
+static bool is_runtime_function(const struct symbol *s)
+{
+	static const char *const names[] = { "deregister_tm_clones", "register_tm_clones",
+		"__do_global_dtors_aux", "frame_dummy" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (s->name_size == strlen(names[i]) &&
+			memcmp(s->name, names[i], s->name_size) == 0)
+			return s->size == 0 && s->binding == STB_LOCAL;
+	return false;
+}
+
+/* The symbols are sorted. */
+static void size_runtime_functions(struct symtab *t)
+{
+	for (size_t i = 0; i < t->symbols.count; i++) {
+		struct symbol *s = &t->symbols.items[i];
+		size_t next = i + 1;
+
+		if (!is_runtime_function(s))
+			continue;
+		while (next < t->symbols.count && t->symbols.items[next].vaddr == s->vaddr)
+			next++;
+		if (next < t->symbols.count &&
+			t->symbols.items[next].vaddr - s->vaddr <= RUNTIME_SIZE_MAX)
+			s->size = t->symbols.items[next].vaddr - s->vaddr;
+	}
+}
+
 static void index_symbols(struct symtab *t)
 {
 	struct symbol_intervals {
@@ -118,6 +152,7 @@ static void index_symbols(struct symtab *t)
 
 	qsort(t->symbols.items, t->symbols.count, sizeof(*t->symbols.items),
 		by_vaddr_then_goodness);
+	size_runtime_functions(t);
 	for (size_t i = 0; i < t->symbols.count && i < UINT32_MAX; i++) {
 		const struct symbol *s = &t->symbols.items[i];
 		struct interval *in = s->size ? VEC_PUSH(&sized.list) : VEC_PUSH(&points.list);

@@ -3,9 +3,9 @@
  *
  *     dl_cycles CYCLES SYMBOL LIBRARY...
  *
- * With several libraries each is opened once and stays open, CYCLES is not used, and what counts is the
- * first of dlopen and dlsym of each.  A line per block of 50 cycles, or per library: CPU time of the
- * thread in ns for one cycle.
+ * With several libraries each is opened once and stays open, CYCLES is not used, and what
+ * counts is the first of dlopen and dlsym of each.  A line per block of 50 cycles, or per
+ * library: CPU time of the thread in ns for one cycle.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

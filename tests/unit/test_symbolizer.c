@@ -561,6 +561,25 @@ START_TEST(init_and_fini_are_named_to_the_end_of_their_sections)
 }
 END_TEST
 
+START_TEST(the_compilers_runtime_is_named_to_its_end)
+{
+	struct symbol_frames frames;
+	char command[600];
+	unsigned long start = 0;
+	FILE *nm;
+
+	snprintf(command, sizeof(command), "nm '%s' | grep __do_global_dtors_aux$",
+		fixture_path("plugin.so"));
+	nm = popen(command, "r");
+	ck_assert_ptr_nonnull(nm);
+	ck_assert_int_eq(fscanf(nm, "%lx", &start), 1);
+	pclose(nm);
+	frames = resolve(module_of("plugin.so"), start + 0x20);
+	ck_assert(frames.resolved);
+	ck_assert_str_eq(frames.frames[0].name, "__do_global_dtors_aux");
+}
+END_TEST
+
 START_TEST(a_plt_stub_is_called_after_what_it_calls)
 {
 	static const struct {
@@ -765,6 +784,7 @@ int main(void)
 	tcase_add_loop_test(names, memory_without_a_file_is_anonymous, 0, 4);
 	tcase_add_loop_test(names, cc_names_are_qualified_and_have_no_parameters, 0, 6);
 	tcase_add_loop_test(names, init_and_fini_are_named_to_the_end_of_their_sections, 0, 2);
+	tcase_add_test(names, the_compilers_runtime_is_named_to_its_end);
 	tcase_add_loop_test(names, a_plt_stub_is_called_after_what_it_calls, 0, 3);
 	tcase_add_test(names, the_vdso_is_read_from_the_tools_own);
 	tcase_add_loop_test(names, a_mappings_offset_becomes_a_vaddr, 0, 4);
