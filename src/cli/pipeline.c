@@ -187,7 +187,8 @@ static void finish_mapping(struct naming *n, size_t index)
 	char *text, *reason;
 
 	m->has_functions = true; /* every location has some name now */
-	m->has_filenames = m->has_line_numbers = m->has_inline_frames = verdict == VERDICT_DWARF;
+	m->has_filenames = m->has_line_numbers = m->has_inline_frames =
+		verdict == VERDICT_DWARF || verdict == VERDICT_GO;
 	for (size_t i = 0; i < index; i++)
 		seen_before |= n->modules[i] == n->modules[index];
 	if (seen_before)

@@ -59,7 +59,9 @@ struct source {
 };
 
 extern const struct source source_dwarf;
+extern const struct source source_go; /* pclntab */
 extern const struct source source_symtab; /* .symtab */
+extern const struct source source_minidebug; /* .gnu_debugdata */
 extern const struct source source_dynsym; /* .dynsym */
 extern const struct source source_plt;
 extern const struct source source_init; /* _init and _fini */

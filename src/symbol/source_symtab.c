@@ -5,7 +5,10 @@
 
 #include "base/compiler.h"
 #include "symbol/interval_map.h"
+#include "symbol/section.h"
 #include "symbol/source.h"
+
+#define UNPACKED_SIZE_MAX (256u << 20)
 
 struct symbol {
 	uint64_t vaddr;
@@ -20,6 +23,7 @@ struct symtab {
 	VEC(struct symbol) symbols;
 	struct interval_map sized;
 	struct interval_map points; /* those without size */
+	struct binary *unpacked; /* what .gnu_debugdata holds; NULL: the tables are elsewhere */
 };
 
 /* The part of a symbol's name before a version ("memcpy@@GLIBC_2.14"). */
@@ -175,7 +179,19 @@ static void symtab_close(void *state)
 	VEC_FREE(&t->symbols);
 	interval_map_free(&t->sized);
 	interval_map_free(&t->points);
+	binary_close(t->unpacked);
 	free(t);
+}
+
+/* T, read, as a source's state. */
+static void *finish_open(struct symtab *t)
+{
+	if (t->symbols.count == 0) {
+		symtab_close(t);
+		return NULL;
+	}
+	index_symbols(t);
+	return t;
 }
 
 static void *open_tables(const struct source_input *input, uint32_t section_type)
@@ -185,12 +201,37 @@ static void *open_tables(const struct source_input *input, uint32_t section_type
 	t->texts = input->texts;
 	for (size_t i = 0; i < input->file_count; i++)
 		read_table(t, input->files[i], section_type);
-	if (t->symbols.count == 0) {
-		symtab_close(t);
+	return finish_open(t);
+}
+
+/* An ELF file with nothing but the functions' .symtab, xz-compressed: "MiniDebugInfo" in GDB's
+ * manual.  Fedora and its kin leave it in what they strip. */
+static struct binary *unpack_debug_data(const struct binary *b)
+{
+	struct binary_section section;
+	struct binary *unpacked = NULL;
+	size_t size;
+	void *image;
+
+	if (!binary_find_section(b, ".gnu_debugdata", &section))
 		return NULL;
-	}
-	index_symbols(t);
-	return t;
+	image = section_unpack_xz(section.bytes, UNPACKED_SIZE_MAX, &size);
+	if (image && binary_open_memory(image, size, binary_path(b), &unpacked) < 0)
+		unpacked = NULL;
+	free(image);
+	return unpacked;
+}
+
+static void *minidebug_open(const struct source_input *input)
+{
+	struct symtab *t = xcalloc(1, sizeof(*t));
+
+	t->texts = input->texts;
+	if (input->file_count > 0)
+		t->unpacked = unpack_debug_data(input->files[0]);
+	if (t->unpacked)
+		read_table(t, t->unpacked, SHT_SYMTAB);
+	return finish_open(t);
 }
 
 static void *symtab_open(const struct source_input *input)
@@ -223,6 +264,15 @@ const struct source source_symtab = {
 	.verdict = VERDICT_SYMBOLS,
 	.resolves = true,
 	.open = symtab_open,
+	.resolve = symtab_resolve,
+	.close = symtab_close,
+};
+
+const struct source source_minidebug = {
+	.name = ".gnu_debugdata",
+	.verdict = VERDICT_SYMBOLS,
+	.resolves = true,
+	.open = minidebug_open,
 	.resolve = symtab_resolve,
 	.close = symtab_close,
 };

@@ -16,7 +16,8 @@
 #include "symbol/text_pool.h"
 
 /* In the order in which they are asked. */
-static const struct source *const sources[] = { &source_dwarf, &source_symtab, &source_dynsym,
+static const struct source *const sources[] = { &source_dwarf, &source_go, &source_symtab,
+	&source_minidebug, &source_dynsym,
 	&source_plt, &source_init, &source_fde };
 
 struct symbol_module {
@@ -249,6 +250,9 @@ static char *reason_of(
 			: m->is_kept   ? xstrdup(file)
 				       : xstrdup("debug info in the file");
 		break;
+	case VERDICT_GO:
+		reason = xasprintf("%s%sno debug info but Go's own tables", file, comma);
+		break;
 	case VERDICT_SYMBOLS:
 		reason = xasprintf("%s%sno debug info but .symtab, %s", file, comma, missing);
 		break;
@@ -468,6 +472,7 @@ const char *symbol_verdict_word(enum symbol_verdict verdict)
 {
 	static const char *const words[] = {
 		[VERDICT_DWARF] = "dwarf",
+		[VERDICT_GO] = "go",
 		[VERDICT_SYMBOLS] = "symbols",
 		[VERDICT_EXPORTS_ONLY] = "exports-only",
 		[VERDICT_FDE_ONLY] = "fde-only",

@@ -50,3 +50,7 @@ objcopy --only-keep-debug "$work/c_dwarf5.so" "$out/only_debug.so"
 (cd "$work" && objcopy --only-keep-debug c_dwarf5.so x.debug &&
 	objcopy --add-gnu-debuglink=x.debug c_dwarf5.so linked.so)
 cp "$work/linked.so" "$out/linked.so"
+objcopy --compress-debug-sections=zstd "$work/c_dwarf5.so" "$out/c_zstd.so"
+(cd "$work" && strip -g c_dwarf5.so -o mini && xz -f mini &&
+	objcopy -S --add-section .gnu_debugdata=mini.xz c_dwarf5.so mini.so)
+cp "$work/mini.so" "$out/mini.so"

@@ -142,6 +142,35 @@ START_TEST(an_inlined_chain_has_the_line_of_each_call)
 }
 END_TEST
 
+START_TEST(sections_that_zstd_has_packed_are_read)
+{
+	if (!fixture_has_command("zstd"))
+		return;
+	fixture_run("objcopy --compress-debug-sections=zstd plugin.so packed.so");
+	fixture_run("readelf -t packed.so | grep -q ZSTD");
+	assert_inlined_chain("packed.so");
+}
+END_TEST
+
+START_TEST(symbols_in_gnu_debugdata_name_what_is_not_exported)
+{
+	struct place place;
+	uint64_t vaddr = fixture_place("plugin.so", "plugin_hidden_place", &place);
+	struct symbol_module *m;
+	struct symbol_frames frames;
+
+	if (!fixture_has_command("xz"))
+		return;
+	fixture_run("objcopy --only-keep-debug plugin.so whole.debug");
+	fixture_run("objcopy -S -K hidden whole.debug mini && xz -f mini");
+	fixture_run("objcopy -S --add-section .gnu_debugdata=mini.xz plugin.so mini.so");
+	m = module_of("mini.so");
+	frames = resolve(m, vaddr);
+	assert_verdict(m, VERDICT_SYMBOLS);
+	ck_assert_str_eq(frames.frames[0].name, "hidden");
+}
+END_TEST
+
 START_TEST(a_function_without_inlining_is_one_frame)
 {
 	struct place place;
@@ -764,6 +793,8 @@ int main(void)
 	tcase_add_loop_test(names, an_inlined_chain_has_the_line_of_each_call, 0,
 		sizeof(compilers) / sizeof(compilers[0]));
 	tcase_add_test(names, a_function_without_inlining_is_one_frame);
+	tcase_add_test(names, sections_that_zstd_has_packed_are_read);
+	tcase_add_test(names, symbols_in_gnu_debugdata_name_what_is_not_exported);
 	tcase_add_test(names, the_same_arguments_give_the_same_module);
 	tcase_add_test(names, without_debug_info_symtab_names_also_what_is_not_exported);
 	tcase_add_test(names, a_stripped_library_still_names_what_it_exports);
