@@ -11,12 +11,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "agent/alloc_sampler.h"
 #include "agent/cpu_sampler.h"
 #include "agent/dl_watch.h"
 #include "agent/finisher.h"
 #include "agent/keeper.h"
 #include "agent/modules.h"
 #include "agent/real.h"
+#include "agent/scratch.h"
 #include "agent/signals.h"
 #include "agent/threads.h"
 #include "base/compiler.h"
@@ -120,6 +122,8 @@ static int make_spool(struct spool_writer *w)
 		.recorder_pid = settings.recorder_pid,
 		.period_ns = SECOND_NS / settings.freq_hz,
 		.stop_monotonic_ns = stop_monotonic_ns,
+		.cpu_off = settings.cpu_off,
+		.heap_rate_bytes = settings.heap_bytes,
 	};
 
 	return spool_create(w, settings.spool, &identity, spool_path, sizeof(spool_path));
@@ -127,7 +131,8 @@ static int make_spool(struct spool_writer *w)
 
 static void start_sampling(void)
 {
-	cpu_sampler_start(&spool, settings.generations);
+	if (!settings.cpu_off)
+		cpu_sampler_start(&spool, settings.generations);
 	spool_begin(&spool);
 	state = RECORDING;
 	owner = getpid();
@@ -166,9 +171,9 @@ static bool make_childs_spool(struct spool_writer *childs)
 /* The child has its parent's modules and thread names, and samples of its own. */
 static void after_fork_in_child(void)
 {
-	struct spool_writer childs;
+	static struct spool_writer childs;
 
-	cpu_sampler_restart_in_child();
+	scratch_restart_in_child();
 	keeper_restart_in_child();
 	dl_watch_restart_in_child();
 	signals_restart_in_child();
@@ -178,9 +183,11 @@ static void after_fork_in_child(void)
 			spool = childs;
 			modules_restart_in_child(&spool);
 			start_sampling();
+			alloc_sampler_restart_in_child(&spool);
 			threads_restart_in_child(&spool);
 		} else {
 			cpu_sampler_stop();
+			alloc_sampler_stop();
 			spool_abandon(&spool);
 			state = STOPPED;
 		}
@@ -210,17 +217,19 @@ static void start(void)
 	modules_start(&spool);
 	dl_watch_start();
 	if (pthread_key_create(&thread_end_key, end_thread) != 0 ||
-		signals_start(cpu_sampler_tick) < 0 ||
+		(!settings.cpu_off && signals_start(cpu_sampler_tick) < 0) ||
 		pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0) {
 		unlink(spool_path);
 		spool_abandon(&spool);
 		return;
 	}
 	at_quick_exit(agent_stop);
-	threads_start(&spool, SECOND_NS / settings.freq_hz, signals_number());
+	threads_start(&spool, settings.cpu_off ? 0 : SECOND_NS / settings.freq_hz,
+		signals_number());
 	start_sampling();
 	threads_begin(threads_main_stack(), 0, NULL);
 	threads_name_self(); /* what its first threads inherit */
+	alloc_sampler_start(&spool, settings.generations);
 	threads_scan_if_needed(monotonic_ns());
 }
 
@@ -247,10 +256,11 @@ void agent_stop(void)
 	state = STOPPED;
 	cpu_sampler_record_end(threads_end());
 	dl_watch_finish();
+	alloc_sampler_stop();
 	cpu_sampler_stop();
 	spool_end(&spool);
 	/* The recorder wants to see its own child's, even when it is empty. */
-	if (spool.header->counters[SPOOL_COUNT_SAMPLES] == 0 &&
+	if (!spool_has_samples(spool.header) &&
 		(uint32_t)getppid() != settings.recorder_pid)
 		unlink(spool_path);
 	else if (!recorder_is_there())

@@ -6,41 +6,16 @@
 #include <x86intrin.h>
 
 #include "agent/modules.h"
+#include "agent/scratch.h"
 #include "agent/signals.h"
 #include "agent/threads.h"
 #include "agent/unwind.h"
 #include "base/compiler.h"
 #include "base/monotonic.h"
-#include "base/syscalls.h"
-
-/* Working memory is lent to a handler for its duration, so threads cost nothing until they run
- * one; more handlers at once than this need more processors than this. */
-#define SCRATCH_COUNT 64
-static struct unwind_scratch scratches[SCRATCH_COUNT];
-static uint64_t scratches_taken; /* bit per scratch */
 
 static struct spool_writer *recording; /* NULL: ticks are ignored */
 static uint64_t stop_at_ns;
 static bool tells_generations;
-
-/* The same scratch for a thread as last time, if it is free: its lines may still be in cache. */
-static struct unwind_scratch *take_scratch(uint32_t hint)
-{
-	for (uint32_t i = 0; i < SCRATCH_COUNT; i++) {
-		const uint32_t at = (hint + i) % SCRATCH_COUNT;
-		const uint64_t bit = (uint64_t)1 << at;
-
-		if (!(__atomic_fetch_or(&scratches_taken, bit, __ATOMIC_ACQUIRE) & bit))
-			return &scratches[at];
-	}
-	return NULL;
-}
-
-static void give_back(struct unwind_scratch *scratch)
-{
-	__atomic_fetch_and(
-		&scratches_taken, ~((uint64_t)1 << (scratch - scratches)), __ATOMIC_SEQ_CST);
-}
 
 /* Periods since the last tick was delivered: the kernel looks at timers once a scheduler tick, and
  * counts what it could not deliver separately. */
@@ -75,17 +50,17 @@ void cpu_sampler_thread_begins(void)
 
 	if (LIKELY(__atomic_load_n(&root_frame_count, __ATOMIC_ACQUIRE)))
 		return;
-	scratch = take_scratch(thread_self.tid);
+	scratch = scratch_take(thread_self.tid);
 	if (!scratch)
 		return;
 	unwind_registers_here(&scratch->registers);
-	count = unwind_capture(scratch, thread_self.stack);
+	count = unwind_capture(scratch, threads_own_stack());
 	/* Two first threads write the same. */
 	if (count <= ROOT_FRAMES_MAX && !unwind_is_truncated(scratch, count)) {
 		memcpy(root_frames, scratch->frames, count * sizeof(*root_frames));
 		__atomic_store_n(&root_frame_count, count, __ATOMIC_RELEASE);
 	}
-	give_back(scratch);
+	scratch_give_back(scratch);
 }
 
 /* Behind the note in SCRATCH->frames: how many frames in all. */
@@ -96,7 +71,7 @@ static size_t add_callers(struct unwind_scratch *scratch)
 	if (!thread_self.routine) {
 		/* The main thread, in exit. */
 		unwind_registers_here(&scratch->registers);
-		count = unwind_capture(scratch, thread_self.stack);
+		count = unwind_capture(scratch, threads_own_stack());
 		if (count == SPOOL_FRAMES_PER_STACK_MAX)
 			count--;
 		memmove(scratch->frames + 1, scratch->frames, count * sizeof(*scratch->frames));
@@ -117,7 +92,7 @@ void cpu_sampler_record_end(uint64_t periods)
 	if (!spool || periods == 0 || (stop_at_ns && monotonic_ns() >= stop_at_ns))
 		return;
 	spool_count(spool, SPOOL_COUNT_TICKS, periods);
-	scratch = take_scratch(thread_self.tid);
+	scratch = scratch_take(thread_self.tid);
 	if (!scratch) {
 		spool_count(spool, SPOOL_LOST_BUSY, periods);
 		return;
@@ -126,7 +101,7 @@ void cpu_sampler_record_end(uint64_t periods)
 	scratch->frames[0] = spool_frame_note(SPOOL_NOTE_ENDED, 0);
 	spool_append_sample(spool, scratch->frames, count, threads_name_self(), periods);
 	spool_count(spool, SPOOL_COUNT_SAMPLES, 1);
-	give_back(scratch);
+	scratch_give_back(scratch);
 }
 
 /* --- ticks --- */
@@ -137,7 +112,7 @@ static void record(struct spool_writer *spool, struct unwind_scratch *scratch, u
 	size_t frame_count;
 
 	unwind_registers(context, &scratch->registers);
-	frame_count = unwind_capture(scratch, thread_self.stack);
+	frame_count = unwind_capture(scratch, threads_own_stack());
 	if (unwind_is_truncated(scratch, frame_count))
 		spool_count(spool, SPOOL_COUNT_TRUNCATED, 1);
 	if (UNLIKELY(tells_generations))
@@ -170,7 +145,7 @@ static void sample(struct spool_writer *spool, const siginfo_t *info, const ucon
 		return; /* counted by threads_end() */
 	thread_self.periods_seen += (uint32_t)periods;
 	spool_count(spool, SPOOL_COUNT_TICKS, periods);
-	scratch = take_scratch(thread_self.tid);
+	scratch = scratch_take(thread_self.tid);
 	if (UNLIKELY(!scratch)) {
 		spool_count(spool, SPOOL_LOST_BUSY, periods);
 		return;
@@ -182,7 +157,7 @@ static void sample(struct spool_writer *spool, const siginfo_t *info, const ucon
 		threads_scan_sometimes(now_ns);
 		note_cost(spool, __rdtsc() - started);
 	}
-	give_back(scratch);
+	scratch_give_back(scratch);
 }
 
 void cpu_sampler_tick(int number, siginfo_t *info, void *context)
@@ -207,16 +182,8 @@ void cpu_sampler_start(struct spool_writer *spool, bool generations)
 	__atomic_store_n(&recording, spool, __ATOMIC_SEQ_CST);
 }
 
-void cpu_sampler_restart_in_child(void)
-{
-	scratches_taken = 0;
-}
-
 void cpu_sampler_stop(void)
 {
-	const uint64_t give_up_ns = monotonic_ns() + 100000000;
-
 	__atomic_store_n(&recording, NULL, __ATOMIC_SEQ_CST);
-	while (__atomic_load_n(&scratches_taken, __ATOMIC_SEQ_CST) && monotonic_ns() < give_up_ns)
-		raw_syscall1(SYS_sched_yield, 0);
+	scratch_wait_for_all();
 }

@@ -24,9 +24,6 @@ void cpu_sampler_record_end(uint64_t periods);
 /* The calling thread is about to run ROUTINE: remember who calls such routines. */
 void cpu_sampler_thread_begins(void);
 
-/* fork() has made a process with one thread, which is in no handler. */
-void cpu_sampler_restart_in_child(void);
-
 /* No handler records any more when this returns (or a tenth of a second has passed). */
 void cpu_sampler_stop(void);
 

@@ -27,7 +27,7 @@ static uint64_t mask_bit(void)
 
 void signals_unblock(void)
 {
-	const uint64_t ours = mask_bit();
+	const uint64_t ours = number_taken ? mask_bit() : 0;
 
 	raw_syscall4(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&ours, 0, sizeof(ours));
 }

@@ -190,6 +190,8 @@ static bool give_timer(uint32_t tid, uint64_t *first_ns)
 static void give_timer_to_self(void)
 {
 	thread_self.tid = own_tid();
+	if (period_ns == 0)
+		return;
 	thread_self.periods_seen = 0;
 	thread_self.has_ended = false;
 	thread_self.has_timer = give_timer(thread_self.tid, &thread_self.first_tick_ns);
@@ -205,6 +207,8 @@ void threads_start(struct spool_writer *to, uint64_t period, int number)
 	random_state = __rdtsc();
 	last_scan_ns = monotonic_ns();
 	last_full_scan_ns = last_scan_ns;
+	if (period_ns == 0)
+		return;
 	if (create_timer(CLOCK_PROCESS_CPUTIME_ID, 0, &process_tick_cookie, &process_timer) < 0)
 		process_timer = -1;
 }
@@ -221,7 +225,7 @@ void threads_restart_in_child(struct spool_writer *to)
 
 void threads_begin(struct stack_range stack, uint16_t name, void *routine)
 {
-	thread_self.stack = stack;
+	threads_set_own_stack(stack);
 	thread_self.routine = routine;
 	thread_self.name = name;
 	thread_self.names_seen =
@@ -338,6 +342,8 @@ static bool count_is_known(void)
 
 void threads_scan_if_needed(uint64_t now_ns)
 {
+	if (period_ns == 0)
+		return;
 	if (now_ns - __atomic_load_n(&last_full_scan_ns, __ATOMIC_RELAXED) <
 			FULL_SCAN_INTERVAL_NS &&
 		count_is_known())

@@ -15,14 +15,17 @@
 
 /* All the thread-local memory the agent has: it lies in the static TLS block, which is scarce. */
 struct thread_self {
-	struct stack_range stack; /* {0, 0}: not known */
+	uint64_t heap_left; /* bytes until the next sampled allocation, see alloc_sampler.h */
+	uint64_t stack_high; /* see threads_own_stack() */
 	uint64_t mask_before_fork;
 	uint64_t first_tick_ns; /* on the thread's CPU clock; 0: not known */
 	void *routine; /* what it was started for; NULL: not known */
 	uint32_t periods_seen; /* delivered so far */
 	uint32_t tid; /* 0: this thread has not been seen yet */
 	uint32_t names_seen; /* thread_names_generation when NAME was read */
+	uint16_t stack_pages; /* at most that many are known */
 	uint16_t name; /* in the spool's thread names */
+	uint8_t heap_state; /* bits of alloc_sampler.c's own */
 	bool has_timer, has_ended;
 	bool host_blocks_signal; /* the host believes our signal is blocked here */
 	bool holds_modules; /* see modules_lock() */
@@ -33,10 +36,29 @@ static_assert(sizeof(struct thread_self) <= 64, "static TLS is scarce");
 
 extern __thread struct thread_self thread_self;
 
+/* The calling thread's stack; {0, 0}: not known.  Kept in whole pages, and 256 MiB at most: what is
+ * lower is not known to be part of it. */
+static inline struct stack_range threads_own_stack(void)
+{
+	const uint64_t high = thread_self.stack_high;
+
+	return (struct stack_range){ .low = high - ((uint64_t)thread_self.stack_pages << 12),
+		.high = high };
+}
+
+static inline void threads_set_own_stack(struct stack_range stack)
+{
+	const uint64_t pages = (stack.high - stack.low) >> 12;
+
+	thread_self.stack_high = stack.high;
+	thread_self.stack_pages = (uint16_t)(pages < UINT16_MAX ? pages : UINT16_MAX);
+}
+
 /* Every timer carries one of these as its value: what tells our ticks from somebody's signal. */
 extern const char thread_tick_cookie, process_tick_cookie;
 
-/* PERIOD_NS of CPU time between ticks, SIGNAL_NUMBER to send. */
+/* PERIOD_NS of CPU time between ticks, SIGNAL_NUMBER to send.  Before that, or with a period of 0,
+ * no thread gets a timer. */
 void threads_start(struct spool_writer *spool, uint64_t period_ns, int signal_number);
 /* fork() has made a process with one thread and no timers. */
 void threads_restart_in_child(struct spool_writer *spool);

@@ -3,6 +3,7 @@
 #define BASE_COMPILER_H
 
 #define EXPORT __attribute__((visibility("default")))
+#define HIDDEN __attribute__((visibility("hidden"))) /* at a declaration: reached without the GOT */
 #define HOT __attribute__((hot))
 #define COLD __attribute__((cold, noinline))
 #define NOINLINE __attribute__((noinline))

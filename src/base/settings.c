@@ -13,7 +13,10 @@
 
 const struct setting settings_table[] = {
 	{ "off", SETTING_FLAG, FIELD(off), 0, 1, NULL, "do nothing: as if not preloaded" },
-	{ "cpu", SETTING_FLAG, FIELD(cpu), 0, 1, NULL, "sample CPU time (the default)" },
+	{ "cpu", SETTING_CHOICE, FIELD(cpu_off), 0, 1, "on|off", "sample CPU time (default on)" },
+	{ "heap", SETTING_SIZE, FIELD(heap_bytes), 0, (uint64_t)1 << 40, "SIZE",
+		"sample allocations, one in SIZE bytes on average (default 512k); 1 records each, "
+		"off none" },
 	{ "raw", SETTING_FLAG, FIELD(raw), 0, 1, NULL,
 		"write addresses without names, for plugprof symbolize" },
 	{ "verbose", SETTING_FLAG, FIELD(verbose), 0, 1, NULL,
@@ -43,6 +46,7 @@ void settings_default(struct settings *s)
 {
 	*s = (struct settings){
 		.freq_hz = SETTINGS_FREQ_DEFAULT,
+		.heap_bytes = SETTINGS_HEAP_DEFAULT,
 		.keep_limit = SETTINGS_KEEP_LIMIT_DEFAULT,
 	};
 	strcpy(s->file, SETTINGS_FILE_DEFAULT);
@@ -131,6 +135,10 @@ static bool read_size(const char *text, uint64_t *bytes)
 	static const char units[] = "kmg";
 	const char *unit, *found;
 
+	if (strcmp(text, "off") == 0) {
+		*bytes = 0;
+		return true;
+	}
 	if (!read_number(text, bytes, &unit))
 		return false;
 	if (!*unit)
@@ -187,7 +195,8 @@ static void describe_range(const struct setting *row, char *text, size_t size)
 		return;
 	}
 	if (row->kind == SETTING_SIZE) {
-		put(&t, "a size such as 4096, 512k or 64m");
+		put(&t, row->maximum == UINT64_MAX ? "a size such as 4096, 512k or 64m" :
+						    "a size from 1 to 1024g, or off");
 		return;
 	}
 	if (row->kind == SETTING_CHOICE) {
@@ -214,6 +223,8 @@ static bool set_row(struct settings *s, const struct setting *row, const char *v
 		*(bool *)field = true;
 		return true;
 	}
+	if (!value && row->kind == SETTING_CHOICE && strncmp(row->argument, "on|", 3) == 0)
+		value = "on";
 	if (!value || !*value)
 		return REFUSE(why, why_size, "\"", row->name, "\" needs a value");
 	if (row->kind == SETTING_TEXT) {
@@ -279,7 +290,6 @@ bool settings_parse(struct settings *s, const char *text, char *why, size_t why_
 		if (!settings_set(s, word, value, why, why_size))
 			return false;
 	}
-	s->cpu = true; /* the only kind there is */
 	return true;
 }
 

@@ -15,6 +15,7 @@
 #define SETTINGS_FREQ_DEFAULT 99
 #define SETTINGS_FREQ_MAX 10000
 #define SETTINGS_FILE_DEFAULT "%e.%p.cpu.pb.gz"
+#define SETTINGS_HEAP_DEFAULT (UINT64_C(512) << 10)
 
 /* What becomes of the files of libraries loaded after the start: see agent/keeper.h. */
 enum keep_mode { KEEP_AUTO, KEEP_NEVER, KEEP_ALWAYS };
@@ -22,13 +23,14 @@ enum keep_mode { KEEP_AUTO, KEEP_NEVER, KEEP_ALWAYS };
 
 struct settings {
 	bool off; /* do nothing at all */
-	bool cpu;
 	bool raw; /* write addresses, no names */
 	bool verbose; /* the tool says at exit what it wrote */
 	bool generations; /* samples have a label for the plugin's generation */
 	uint32_t keep; /* enum keep_mode */
 	uint64_t keep_limit; /* bytes of a file that is still copied */
+	uint32_t cpu_off; /* 1: do not sample CPU time */
 	uint32_t freq_hz; /* samples per second of CPU time */
+	uint64_t heap_bytes; /* allocated between two samples, on average; 1: all; 0: off */
 	uint64_t duration_ns; /* 0: to the end */
 	uint64_t session; /* of a "plugprof record"; 0: none */
 	uint32_t recorder_pid;
@@ -40,8 +42,9 @@ enum setting_kind {
 	SETTING_FLAG, /* the word alone */
 	SETTING_NUMBER,
 	SETTING_DURATION, /* 10, 10s, 500ms, 2m, 1h */
-	SETTING_SIZE, /* bytes: 4096, 512k, 64m, 1g */
-	SETTING_CHOICE, /* one of the words in ARGUMENT, "a|b|c", by number from 0 */
+	SETTING_SIZE, /* bytes: 4096, 512k, 64m, 1g; off is 0 */
+	SETTING_CHOICE, /* one of the words in ARGUMENT, "a|b|c", by number from 0; where the first
+			 * is "on" the name alone means that */
 	SETTING_TEXT, /* a comma or backslash in it is written with a backslash before it */
 };
 

@@ -18,6 +18,7 @@
 struct record_options {
 	struct settings settings;
 	bool quiet;
+	bool cpu_alone, heap_alone;
 };
 
 #define SETTING_ROW(letter, name, setting)                                                     \
@@ -30,6 +31,11 @@ static const struct option_row rows[] = {
 	SETTING_ROW('F', "freq", "freq"),
 	SETTING_ROW('o', "output", "file"),
 	SETTING_ROW('d', "duration", "duration"),
+	{ 0, "cpu", OPTION_FLAG, offsetof(struct record_options, cpu_alone), NULL, NULL,
+		"sample CPU time alone" },
+	{ 0, "heap", OPTION_FLAG, offsetof(struct record_options, heap_alone), NULL, NULL,
+		"sample allocations alone" },
+	SETTING_ROW(0, "heap-interval", "heap"),
 	SETTING_ROW(0, "raw", "raw"),
 	SETTING_ROW(0, "spool", "spool"),
 	SETTING_ROW(0, "keep", "keep"),
@@ -45,7 +51,8 @@ static const struct option_row rows[] = {
 static const struct command_line line = {
 	.command = "record",
 	.synopsis = "[--] PROGRAM [ARGUMENT...]",
-	.purpose = "Run PROGRAM and write where it, and every library it loads, spent CPU time.",
+	.purpose = "Run PROGRAM and write where it, and every library it loads, spent CPU time and "
+		   "allocated memory.",
 	.rows = rows,
 	.stops_at_first_word = true,
 };
@@ -120,7 +127,7 @@ static int busiest_first(const void *a, const void *b)
 static char *name_for(const struct record_options *o, const struct found_spool *found,
 	const struct summary *summary)
 {
-	char *name = output_name_expand(o->settings.file, found->reader, true);
+	char *name = finish_name(found->reader, o->settings.file, true);
 	char *unused;
 
 	if (!summary->file)
@@ -150,10 +157,15 @@ static bool write_profiles(
 		bool written = true;
 
 		if ((i == 0 && !summary->file) ||
-			spool_reader_header(f->reader)->counters[SPOOL_COUNT_SAMPLES]) {
+			spool_has_samples(spool_reader_header(f->reader))) {
+			const bool is_first = !summary->file;
 			char *name = name_for(o, f, summary);
 
-			written = finish_spool(f->reader, name, o->settings.raw, summary) == 0;
+			written = finish_spool(f->reader, name,
+					  (o->settings.raw ? FINISH_RAW : 0u) |
+						  (is_first ? FINISH_REPLACE | FINISH_EVEN_EMPTY :
+							      0u),
+					  summary) == 0;
 			free(name);
 		}
 		if (!written)
@@ -228,6 +240,24 @@ static int run(const struct record_options *o, const char *program, char **argv)
 	return ok ? launch_exit_status(&launch) : EXIT_OWN_ERROR;
 }
 
+/* With both options, as with none, both kinds. */
+static bool choose_kinds(struct record_options *o)
+{
+	struct settings *s = &o->settings;
+
+	if (o->heap_alone && s->heap_bytes == 0)
+		s->heap_bytes = SETTINGS_HEAP_DEFAULT;
+	if (o->cpu_alone || o->heap_alone) {
+		s->cpu_off = !o->cpu_alone;
+		if (!o->heap_alone)
+			s->heap_bytes = 0;
+	}
+	if (!s->cpu_off || s->heap_bytes)
+		return true;
+	options_complain(&line, "neither CPU time nor allocations are to be sampled");
+	return false;
+}
+
 int cmd_record(int argc, char **argv)
 {
 	static struct record_options options;
@@ -247,6 +277,8 @@ int cmd_record(int argc, char **argv)
 		options_complain(&line, "needs a program to run");
 		return EXIT_USAGE;
 	}
+	if (!choose_kinds(&options))
+		return EXIT_USAGE;
 	if (!options.settings.spool[0])
 		settings_spool_folder(options.settings.spool);
 	program = launch_find_program(argv[first]);

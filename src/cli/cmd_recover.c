@@ -21,6 +21,20 @@ struct recover_options {
 	bool raw, quiet, verbose;
 };
 
+static void say_recovered(const struct spool_reader *spool, const struct summary *summary)
+{
+	const char *program = spool_reader_text(spool, SPOOL_TEXT_EXECUTABLE);
+	const unsigned int pid = spool_reader_header(spool)->pid;
+
+	if (spool_reader_header(spool)->counters[SPOOL_COUNT_SAMPLES])
+		message("wrote %s: %llu samples of %s (pid %u)", summary->file,
+			(unsigned long long)summary->ticks, program, pid);
+	else
+		message("wrote %s: heap of %s (pid %u)", summary->file, program, pid);
+	if (summary->heap_file)
+		message("wrote %s: heap of %s (pid %u)", summary->heap_file, program, pid);
+}
+
 /* Write one process's profile where it wanted it, or to TEMPLATE, and delete the spool.  Never over
  * another file.  False: something failed and was said. */
 static bool recover_one(
@@ -34,23 +48,21 @@ static bool recover_one(
 	char *wanted, *path;
 	int r;
 
-	if (h->counters[SPOOL_COUNT_SAMPLES] == 0) {
+	if (!spool_has_samples(h)) {
 		unlink(found->path);
 		return true;
 	}
-	wanted = output_name_expand(template, found->reader, options->output != NULL);
+	wanted = finish_name(found->reader, template, options->output != NULL);
 	path = output_name_unused(wanted, h->pid);
-	r = finish_spool(
-		found->reader, path, options->raw || spool_wants_raw(found->reader), &summary);
+	r = finish_spool(found->reader, path,
+		options->raw || spool_wants_raw(found->reader) ? FINISH_RAW : 0, &summary);
 	if (r == 0) {
 		if (!spool_reader_is_cut_short(found->reader))
 			unlink(found->path);
 		if (announce)
 			summary_print(&summary);
 		else if (!options->quiet)
-			message("wrote %s: %llu samples of %s (pid %u)", path,
-				(unsigned long long)summary.ticks,
-				spool_reader_text(found->reader, SPOOL_TEXT_EXECUTABLE), h->pid);
+			say_recovered(found->reader, &summary);
 	}
 	summary_free(&summary);
 	free(wanted);
@@ -199,7 +211,7 @@ static bool is_leftover(const struct spool_header *h, const char *path, const vo
 
 	return strcmp(path, p->path) != 0 && !spool_is_in_use(h, path) &&
 		((h->pid == p->pid && h->process_start_ticks == p->start_ticks) ||
-			h->counters[SPOOL_COUNT_SAMPLES] == 0);
+			!spool_has_samples(h));
 }
 
 int cmd_finish(int argc, char **argv)

@@ -6,14 +6,28 @@
 
 #include "base/path.h"
 #include "cli/message.h"
+#include "cli/output_name.h"
 #include "cli/pipeline.h"
 #include "cli/plugins.h"
+#include "cli/size_text.h"
 
 #define PLUGINS_NAMED_MAX 3 /* in the summary's one line */
 
 bool spool_wants_raw(const struct spool_reader *spool)
 {
 	return strcmp(spool_reader_text(spool, SPOOL_TEXT_OPTIONS), "raw") == 0;
+}
+
+char *finish_name(const struct spool_reader *spool, const char *template, bool is_ours)
+{
+	char *name = output_name_expand(template, spool, is_ours);
+	char *heap_name;
+
+	if (spool_reader_has_cpu(spool))
+		return name;
+	heap_name = output_name_of_heap(name, false);
+	free(name);
+	return heap_name;
 }
 
 static uint32_t count_plugins(const struct spool_reader *spool)
@@ -27,8 +41,7 @@ static uint32_t count_plugins(const struct spool_reader *spool)
 	return count;
 }
 
-static void add_to_summary(
-	struct summary *s, const struct spool_reader *spool, const struct profile *p)
+static void add_to_summary(struct summary *s, const struct spool_reader *spool)
 {
 	const struct spool_header *h = spool_reader_header(spool);
 
@@ -38,14 +51,25 @@ static void add_to_summary(
 	s->truncated += h->counters[SPOOL_COUNT_TRUNCATED];
 	s->refused += h->counters[SPOOL_COUNT_TIMERS_REFUSED];
 	s->cpu_ns += h->counters[SPOOL_COUNT_TICKS] * h->period_ns;
-	if ((uint64_t)p->duration_ns > s->wall_ns)
-		s->wall_ns = (uint64_t)p->duration_ns;
+	s->heap_lost += h->counters[SPOOL_LOST_HEAP_BUSY] + h->counters[SPOOL_LOST_HEAP_MEMORY];
 }
 
-int finish_spool(
-	const struct spool_reader *spool, const char *path, bool raw, struct summary *summary)
+/* Of the sample types that pipeline_read_heap() makes. */
+static void add_heap_to_summary(struct summary *s, const struct profile *p)
 {
-	struct profile *p = pipeline_read_spool(spool);
+	for (size_t i = 0; i < p->samples.count; i++) {
+		const int64_t *values = &p->values.items[p->samples.items[i].first_value];
+
+		s->allocated_bytes += values[1];
+		s->in_use_objects += values[2];
+		s->in_use_bytes += values[3];
+	}
+}
+
+/* Name, write and take stock of P, which is freed.  IS_FIRST: the summary tells of this one. */
+static int finish_profile(
+	struct profile *p, const char *path, bool raw, bool is_first, struct summary *summary)
+{
 	int r;
 
 	if (!raw)
@@ -54,15 +78,70 @@ int finish_spool(
 	if (r) {
 		message_errno(r, "cannot write %s", path);
 	} else {
-		add_to_summary(summary, spool, p);
-		if (!summary->file) {
+		if ((uint64_t)p->duration_ns > summary->wall_ns)
+			summary->wall_ns = (uint64_t)p->duration_ns;
+		if (is_first) {
 			summary->file = xstrdup(path);
 			summary->raw = raw;
-			summary->plugins = count_plugins(spool);
 			report_make(p, &summary->report);
 		}
 	}
 	profile_free(p);
+	return r;
+}
+
+static int finish_heap(const struct spool_reader *spool, const char *path, unsigned int flags,
+	bool is_first, struct summary *summary)
+{
+	struct profile *p = pipeline_read_heap(spool);
+
+	add_heap_to_summary(summary, p);
+	return finish_profile(p, path, flags & FINISH_RAW, is_first, summary);
+}
+
+/* The heap profile's name beside a CPU profile; NULL: that goes to a device or pipe, which takes
+ * one. */
+static char *heap_path_beside(
+	const struct spool_reader *spool, const char *path, unsigned int flags)
+{
+	char *name, *unused;
+
+	if (!output_name_is_file(path))
+		return NULL;
+	name = output_name_of_heap(path, true);
+	if (flags & FINISH_REPLACE)
+		return name;
+	unused = output_name_unused(name, spool_reader_header(spool)->pid);
+	free(name);
+	return unused;
+}
+
+int finish_spool(const struct spool_reader *spool, const char *path, unsigned int flags,
+	struct summary *summary)
+{
+	const uint64_t *counters = spool_reader_header(spool)->counters;
+	const bool is_first = !summary->file, has_cpu = spool_reader_has_cpu(spool);
+	char *heap_path = NULL;
+	int r = 0;
+
+	if (has_cpu && (counters[SPOOL_COUNT_SAMPLES] || (flags & FINISH_EVEN_EMPTY)))
+		r = finish_profile(pipeline_read_spool(spool), path, flags & FINISH_RAW, is_first,
+			summary);
+	if (r == 0 && spool_reader_heap_rate(spool) &&
+		(counters[SPOOL_COUNT_HEAP_SAMPLES] || !has_cpu)) {
+		heap_path = has_cpu ? heap_path_beside(spool, path, flags) : xstrdup(path);
+		if (heap_path)
+			r = finish_heap(spool, heap_path, flags, !summary->file, summary);
+	}
+	if (r == 0)
+		add_to_summary(summary, spool);
+	if (r == 0 && is_first && summary->file) {
+		summary->has_cpu = has_cpu;
+		summary->plugins = count_plugins(spool);
+		if (heap_path && strcmp(heap_path, summary->file) != 0)
+			summary->heap_file = xstrdup(heap_path);
+	}
+	free(heap_path);
 	return r;
 }
 
@@ -109,7 +188,11 @@ static void print_plugins(const struct summary *s)
 
 	for (size_t i = 0; i < s->report.plugins.count && i < PLUGINS_NAMED_MAX; i++) {
 		const struct plugin_report *p = &s->report.plugins.items[i];
-		int length = snprintf(shares + used, sizeof(shares) - used, "%s %.80s %.0f%%",
+		int length;
+
+		if (p->value == 0)
+			break;
+		length = snprintf(shares + used, sizeof(shares) - used, "%s %.80s %.0f%%",
 			i ? "," : ":", p->name, per_cent(p->value, s->report.value));
 
 		if (length > 0 && used + (size_t)length < sizeof(shares))
@@ -134,21 +217,45 @@ void summary_print_libraries(const struct summary *s)
 	}
 }
 
-void summary_print(const struct summary *s)
+static void print_heap(const struct summary *s)
+{
+	char in_use[32], allocated[32], lost[64] = "";
+
+	if (s->heap_lost)
+		snprintf(lost, sizeof(lost), ", %llu samples lost",
+			(unsigned long long)s->heap_lost);
+	message("heap: %s in %lld objects in use at the end, %s allocated%s%s%s",
+		size_text(s->in_use_bytes, in_use, sizeof(in_use)), (long long)s->in_use_objects,
+		size_text(s->allocated_bytes, allocated, sizeof(allocated)), lost,
+		s->heap_file ? "; wrote " : "", s->heap_file ? s->heap_file : "");
+}
+
+static void print_samples(const struct summary *s)
 {
 	char processes[64] = "";
 
 	if (s->processes > 1)
 		snprintf(processes, sizeof(processes),
 			" in %u processes, a file each, the busiest below", s->processes);
-	message("%llu samples, %llu lost; %.2f s CPU in %.2f s%s", (unsigned long long)s->ticks,
-		(unsigned long long)s->lost, (double)s->cpu_ns / 1e9, (double)s->wall_ns / 1e9,
-		processes);
+	if (s->has_cpu)
+		message("%llu samples, %llu lost; %.2f s CPU in %.2f s%s",
+			(unsigned long long)s->ticks, (unsigned long long)s->lost,
+			(double)s->cpu_ns / 1e9, (double)s->wall_ns / 1e9, processes);
+	if (s->heap_file || !s->has_cpu)
+		print_heap(s);
+}
+
+void summary_print(const struct summary *s)
+{
+	print_samples(s);
 	print_plugins(s);
-	if (s->ticks == 0 && s->refused)
+	if (!s->has_cpu && s->allocated_bytes == 0)
+		message("no samples: the program allocated less than one sampling interval; sample "
+			"more often with --heap-interval");
+	else if (s->has_cpu && s->ticks == 0 && s->refused)
 		message("no samples: no timer could be had; raise the limit of pending signals "
 			"(ulimit -i)");
-	else if (s->ticks == 0)
+	else if (s->has_cpu && s->ticks == 0)
 		message("no samples: the program used less CPU time than one sampling period; "
 			"sample more often with -F");
 	else
@@ -160,5 +267,6 @@ void summary_print(const struct summary *s)
 void summary_free(struct summary *s)
 {
 	free(s->file);
+	free(s->heap_file);
 	report_free(&s->report);
 }

@@ -13,16 +13,30 @@ struct summary {
 	uint32_t processes;
 	uint64_t lost, ticks, cpu_ns, wall_ns, truncated;
 	uint64_t refused; /* threads that got no timer */
+	uint64_t heap_lost; /* sampled allocations */
+	int64_t in_use_bytes, in_use_objects, allocated_bytes;
 	/* Of the first one written, the busiest process's: */
-	char *file;
+	char *file; /* its CPU profile; where there is none, its heap profile */
+	char *heap_file; /* beside a CPU profile; NULL: none */
+	bool has_cpu;
 	uint32_t plugins;
 	struct report report;
 	bool raw;
 };
 
-/* Write the profile of SPOOL to PATH (no template).  RAW: without names.  Adds to SUMMARY.
- * 0, or -errno after one line was said. */
-int finish_spool(const struct spool_reader *spool, const char *path, bool raw,
+/* The name that finish_spool() is to be given for TEMPLATE, see output_name_expand(): a spool
+ * without CPU time has a heap profile of that name.  The caller's to free(). */
+char *finish_name(const struct spool_reader *spool, const char *template, bool is_ours);
+
+enum finish_flags {
+	FINISH_RAW = 1, /* without names */
+	FINISH_REPLACE = 2, /* over an older heap profile, as over one of PATH */
+	FINISH_EVEN_EMPTY = 4, /* also one without samples */
+};
+
+/* Write the profiles of SPOOL: CPU time to PATH (no template), allocations beside it, see
+ * output_name_of_heap().  Adds to SUMMARY.  0, or -errno after one line was said. */
+int finish_spool(const struct spool_reader *spool, const char *path, unsigned int flags,
 	struct summary *summary) MUST_CHECK;
 
 /* At most six lines on stderr, the last the next command to type. */

@@ -41,7 +41,8 @@ static int from_spool(const char *path, const uint8_t *data, size_t size, struct
 		return r;
 	if (spool_reader_is_cut_short(spool))
 		message("%s was cut short: only what is whole in it is read", path);
-	*ret = pipeline_read_spool(spool);
+	*ret = spool_reader_has_cpu(spool) ? pipeline_read_spool(spool) :
+					     pipeline_read_heap(spool);
 	spool_reader_free(spool);
 	return 0;
 }

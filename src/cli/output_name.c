@@ -76,6 +76,23 @@ char *output_name_insert(const char *name, const char *middle)
 	return xasprintf("%s.%s", name, middle);
 }
 
+char *output_name_of_heap(const char *name, bool beside)
+{
+	static const char cpu[] = ".cpu.pb.gz";
+	const size_t length = strlen(name), tail = strlen(cpu);
+
+	if (length > tail && strcmp(name + length - tail, cpu) == 0)
+		return xasprintf("%.*s.heap%s", (int)(length - tail), name, ending);
+	return beside ? output_name_insert(name, "heap") : xstrdup(name);
+}
+
+bool output_name_is_file(const char *name)
+{
+	struct stat st;
+
+	return stat(name, &st) < 0 || S_ISREG(st.st_mode);
+}
+
 static bool is_taken(const char *name)
 {
 	struct stat st;

@@ -16,6 +16,14 @@ char *output_name_expand(
 /* NAME with ".MIDDLE" before its ".pb.gz" (or at its end).  The caller's to free(). */
 char *output_name_insert(const char *name, const char *middle);
 
+/* The heap profile's name for a CPU profile NAME: ".cpu.pb.gz" becomes ".heap.pb.gz"; another one
+ * gets ".heap" before its ".pb.gz" if it is BESIDE a CPU profile of that name, and stays if it is
+ * alone.  The caller's to free(). */
+char *output_name_of_heap(const char *name, bool beside);
+
+/* NAME is a file, or may become one: no device and no pipe. */
+bool output_name_is_file(const char *name);
+
 /* NAME, or when a file of that name is there NAME with the pid, if it lacks it, and then a
  * number. */
 char *output_name_unused(const char *name, unsigned int pid);

@@ -14,8 +14,13 @@
 
 #define PIPELINE_ANONYMOUS "[anon-rx]" /* code that no file holds: path and name */
 
-/* The samples of SPOOL as a profile without names: labels, mappings, comments are in place. */
+/* The samples of SPOOL as a profile without names: labels, mappings, comments are in place.  CPU
+ * time, and allocations. */
 struct profile *pipeline_read_spool(const struct spool_reader *spool);
+struct profile *pipeline_read_heap(const struct spool_reader *spool);
+
+/* A label of what is in use although the plugin whose code allocated it has been unloaded. */
+#define PIPELINE_UNLOADED_LABEL "unloaded"
 
 /* Name every location whose mapping has no names yet.  OPTIONS may be NULL; its stores are found
  * here: the debug folders, those of the recording, those that are set.  What

@@ -1,6 +1,6 @@
 /* A spool as a profile without names: samples, locations, mappings, labels, comments. */
 #define _GNU_SOURCE
-#include "cli/pipeline.h"
+#include "cli/spool_profile.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,18 +9,9 @@
 #include "base/build_id.h"
 #include "base/path.h"
 #include "cli/life.h"
-#include "cli/plugins.h"
+#include "cli/pipeline.h"
 #include "cli/report.h"
 #include "config.h"
-
-struct reading {
-	const struct spool_reader *spool;
-	struct profile *profile;
-	/* By module id: its first mapping's id (one per segment follows), 0 not made yet. */
-	uint32_t *first_mapping;
-	struct plugins plugins;
-	uint32_t anonymous_mapping;
-};
 
 static uint32_t add_mappings(struct reading *r, uint32_t module_id)
 {
@@ -153,6 +144,16 @@ static size_t without_generations(const struct spool_stack_view *stack)
 	return count;
 }
 
+size_t reading_add_frames(
+	struct reading *r, const struct spool_stack_view *stack, uint32_t *location_ids)
+{
+	const size_t count = without_generations(stack);
+
+	for (size_t i = 0; i < count; i++)
+		location_ids[i] = add_frame(r, stack->frames[i]);
+	return count;
+}
+
 /* 0: not told. */
 static uint32_t generation_of(const struct spool_stack_view *stack, uint32_t module_id)
 {
@@ -173,8 +174,8 @@ static void add_label(struct profile *p, struct profile_label *labels, size_t *c
 			.key = profile_intern(p, key), .str = profile_intern(p, text) };
 }
 
-static size_t make_labels(const struct reading *r, const struct spool_stack_view *stack,
-	struct profile_label labels[static 3])
+size_t reading_make_labels(const struct reading *r, const struct spool_stack_view *stack,
+	struct profile_label labels[static READING_LABELS_MAX])
 {
 	const uint32_t plugin = plugins_innermost(&r->plugins, r->spool, stack);
 	struct spool_module_view view;
@@ -193,19 +194,16 @@ static size_t make_labels(const struct reading *r, const struct spool_stack_view
 
 static void add_sample(struct reading *r, const struct spool_stack_view *stack, uint64_t period_ns)
 {
-	const size_t frame_count = without_generations(stack);
-	struct profile *p = r->profile;
-	struct profile_label labels[3];
-	const size_t label_count = make_labels(r, stack, labels);
+	struct profile_label labels[READING_LABELS_MAX];
+	const size_t label_count = reading_make_labels(r, stack, labels);
 	uint32_t ids[SPOOL_FRAMES_PER_STACK_MAX];
+	const size_t frame_count = reading_add_frames(r, stack, ids);
 	int64_t values[2];
 
-	for (size_t i = 0; i < frame_count; i++)
-		ids[i] = add_frame(r, stack->frames[i]);
 	values[0] = stack->periods > INT64_MAX ? INT64_MAX : (int64_t)stack->periods;
 	if (__builtin_mul_overflow(values[0], (int64_t)period_ns, &values[1]))
 		values[1] = INT64_MAX;
-	profile_add_sample(p, ids, frame_count, values, labels, label_count);
+	profile_add_sample(r->profile, ids, frame_count, values, labels, label_count);
 }
 
 /* Of the recording: until its end, or what is known of it for a process that runs or was killed. */
@@ -228,16 +226,6 @@ static void add_comments(struct profile *p, const struct spool_header *h)
 
 	profile_add_comment(p, text);
 	free(text);
-	text = xasprintf(PERF_MAP_COMMENT "\t/tmp/perf-%u.map\t%u", h->pid, h->uid);
-	profile_add_comment(p, text);
-	free(text);
-	if (h->counters[SPOOL_COUNT_MODULES_DROPPED]) {
-		text = xasprintf("%llu times a library found no place in the spool: its code is "
-				 PIPELINE_ANONYMOUS,
-			(unsigned long long)h->counters[SPOOL_COUNT_MODULES_DROPPED]);
-		profile_add_comment(p, text);
-		free(text);
-	}
 	if (h->counters[SPOOL_COUNT_TIMERS_REFUSED]) {
 		text = xasprintf("%llu threads got no timer of their own (ulimit -i): sampled by "
 				 "the process's, %llu ticks",
@@ -248,39 +236,75 @@ static void add_comments(struct profile *p, const struct spool_header *h)
 	}
 }
 
+/* pprof: the first mapping is the program. */
+static void add_program(struct reading *r)
+{
+	struct spool_module_view view;
+
+	for (uint32_t id = 1; id <= spool_reader_module_count(r->spool); id++)
+		if (spool_reader_module(r->spool, id, &view) &&
+			(view.module->flags & SPOOL_MODULE_MAIN))
+			add_mappings(r, id);
+}
+
+void reading_begin(struct reading *r, const struct spool_reader *spool)
+{
+	const struct spool_header *h = spool_reader_header(spool);
+
+	*r = (struct reading){
+		.spool = spool,
+		.profile = profile_new(),
+		.first_mapping = xcalloc(
+			spool_reader_module_count(spool) + 1, sizeof(*r->first_mapping)),
+	};
+	r->profile->time_ns = (int64_t)(h->start_realtime_ns ? h->start_realtime_ns : 1);
+	r->profile->duration_ns = duration_ns(h);
+	add_program(r);
+	plugins_find(&r->plugins, spool);
+}
+
+static void add_comments_of_all_kinds(struct reading *r)
+{
+	const struct spool_header *h = spool_reader_header(r->spool);
+	char *text = xasprintf(PERF_MAP_COMMENT "\t/tmp/perf-%u.map\t%u", h->pid, h->uid);
+
+	profile_add_comment(r->profile, text);
+	free(text);
+	if (h->counters[SPOOL_COUNT_MODULES_DROPPED]) {
+		text = xasprintf("%llu times a library found no place in the spool: its code is "
+				 PIPELINE_ANONYMOUS,
+			(unsigned long long)h->counters[SPOOL_COUNT_MODULES_DROPPED]);
+		profile_add_comment(r->profile, text);
+		free(text);
+	}
+	life_add_comments(r->profile, r->spool, &r->plugins);
+}
+
+struct profile *reading_end(struct reading *r)
+{
+	add_comments_of_all_kinds(r);
+	free(r->first_mapping);
+	plugins_free(&r->plugins);
+	return r->profile;
+}
+
 struct profile *pipeline_read_spool(const struct spool_reader *spool)
 {
 	const struct spool_header *h = spool_reader_header(spool);
-	const size_t modules = spool_reader_module_count(spool) + 1;
-	struct reading r = {
-		.spool = spool,
-		.profile = profile_new(),
-		.first_mapping = xcalloc(modules, sizeof(*r.first_mapping)),
-	};
-	struct profile *p = r.profile;
 	struct spool_stack_view stack;
+	struct reading r;
+	struct profile *p;
 	size_t at = 0;
 
+	reading_begin(&r, spool);
+	p = r.profile;
 	profile_add_sample_type(p, "samples", "count");
 	profile_add_sample_type(p, "cpu", "nanoseconds");
 	p->period_type = p->sample_types.items[1];
 	p->default_sample_type = p->period_type.type;
 	p->period = (int64_t)h->period_ns;
-	p->time_ns = (int64_t)(h->start_realtime_ns ? h->start_realtime_ns : 1);
-	p->duration_ns = duration_ns(h);
 	add_comments(p, h);
-	for (uint32_t id = 1; id < modules; id++) {
-		struct spool_module_view view;
-
-		if (spool_reader_module(spool, id, &view) &&
-			(view.module->flags & SPOOL_MODULE_MAIN))
-			add_mappings(&r, id); /* pprof: the first mapping is the program */
-	}
-	plugins_find(&r.plugins, spool);
-	life_add_comments(p, spool, &r.plugins);
 	while (spool_reader_next_stack(spool, &at, &stack))
 		add_sample(&r, &stack, h->period_ns);
-	free(r.first_mapping);
-	plugins_free(&r.plugins);
-	return p;
+	return reading_end(&r);
 }

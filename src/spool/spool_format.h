@@ -7,7 +7,9 @@
  * is sparse: pages are allocated ahead of their first use, so a full tmpfs loses samples, which
  * are counted, and never raises SIGBUS.
  *
- *   header | journal | thread names | stacks | frames
+ *   header | journal | thread names | heap | live allocations | heap stacks | stacks | frames
+ *
+ * What was not asked for (CPU time, allocations) has no section.
  *
  * Numbers are little-endian.  Writers are the process's own threads, in and out of signal
  * handlers.  Each kind of record is committed by one release store, named below; a reader at any
@@ -29,6 +31,9 @@ enum spool_section_type {
 	SPOOL_SECTION_THREAD_NAMES = 2, /* struct spool_thread_name */
 	SPOOL_SECTION_CPU_STACKS = 3, /* struct spool_stack: a hash table */
 	SPOOL_SECTION_FRAMES = 4, /* spool_frame */
+	SPOOL_SECTION_HEAP = 5, /* struct spool_heap, one */
+	SPOOL_SECTION_LIVE = 6, /* struct spool_live, in buckets */
+	SPOOL_SECTION_HEAP_STACKS = 7, /* struct spool_heap_stack, in buckets and one more */
 };
 #define SPOOL_SECTIONS_MAX 12
 
@@ -64,6 +69,14 @@ enum spool_counter {
 	SPOOL_COUNT_MODULES_DROPPED =
 		10, /* times a library found no place in journal or tables */
 	SPOOL_COUNT_FOREIGN_SIGNALS = 11, /* our signal, sent by somebody else */
+	SPOOL_COUNT_HEAP_SAMPLES = 12, /* allocations sampled, the lost ones included */
+	SPOOL_COUNT_HEAP_FREES = 13, /* sampled allocations that were freed */
+	SPOOL_LOST_HEAP_BUSY = 14, /* sampled in a handler that interrupted such a sample, or by
+				    * more threads at once than there is scratch memory for */
+	SPOOL_LOST_HEAP_MEMORY = 15, /* sampled, but tmpfs or memory limit refused a page */
+	SPOOL_COUNT_HEAP_TABLE_FULL = 16, /* kept under the frame "stack table full" */
+	SPOOL_LOST_LIVE = 17, /* counted as allocated, but no place among the live ones */
+	SPOOL_COUNT_HEAP_TRUNCATED = 18, /* stacks that ended before their root */
 	SPOOL_COUNTERS_MAX = 32,
 };
 
@@ -104,6 +117,13 @@ struct spool_header {
 	uint64_t handler_cost[SPOOL_COST_BUCKETS];
 };
 static_assert(sizeof(struct spool_header) == 1208, "spool format changed");
+
+/* There is something to write a profile of. */
+static inline int spool_has_samples(const struct spool_header *header)
+{
+	return header->counters[SPOOL_COUNT_SAMPLES] ||
+		header->counters[SPOOL_COUNT_HEAP_SAMPLES];
+}
 
 /* --- journal --- */
 
@@ -295,5 +315,65 @@ static_assert(sizeof(struct spool_stack) == 32, "spool format changed");
 
 #define SPOOL_FRAMES_PER_STACK_MAX 512 /* notes included */
 #define SPOOL_FRAMES_REFUSED ((uint64_t)1 << 16) /* no count: nothing to read */
+
+/* --- heap --- */
+
+struct spool_heap {
+	uint64_t rate_bytes; /* allocated between two samples, on average; 1: every one is taken */
+	uint64_t reserved;
+};
+static_assert(sizeof(struct spool_heap) == 16, "spool format changed");
+
+/*
+ * Live allocations and heap stacks are hash tables of growing levels: a level has four times the
+ * slots of the one before and lies behind it.  A hash picks one bucket of SPOOL_BUCKET_SLOTS in
+ * each level; an entry is in the first of them, by level, that had a free slot.  So small tables
+ * touch little memory, entries never move, and writers need no lock.  A reader looks at each slot.
+ */
+#define SPOOL_BUCKET_SLOTS 8
+
+/*
+ * A sampled allocation that was not freed.  ADDRESS is claimed by compare-and-swap, with
+ * SPOOL_LIVE_BUSY, and 0 when it is free again; CHECK is stored last when an entry is filled, and
+ * first (0) when it is freed: an entry whose CHECK is not spool_live_check() is not there.
+ */
+struct spool_live {
+	uint64_t address; /* of the block */
+	uint64_t size; /* bytes, as asked for */
+	uint64_t time_ns; /* CLOCK_MONOTONIC */
+	uint32_t stack; /* slot among the heap stacks, which was filled before */
+	uint32_t check;
+};
+static_assert(sizeof(struct spool_live) == 32, "spool format changed");
+
+#define SPOOL_LIVE_BUSY 1
+
+/* Tells an entry that was copied while it changed. */
+static inline uint32_t spool_live_check(
+	uint64_t address, uint64_t size, uint64_t time_ns, uint32_t stack)
+{
+	uint64_t sum = address * 0x9e3779b97f4a7c15u;
+
+	sum = (sum ^ sum >> 32 ^ size) * 0xd1342543de82ef95u;
+	sum = (sum ^ sum >> 32 ^ time_ns) * 0xff51afd7ed558ccdu;
+	sum = (sum ^ sum >> 32 ^ stack) * 0xc4ceb9fe1a85ec53u;
+	return (uint32_t)(sum >> 32) | 1;
+}
+
+/*
+ * What a stack has allocated, in blocks of one size class.  Each sample was weighted when it was
+ * taken, see heap_weight.h.  KEY and FRAMES as in struct spool_stack; with SPOOL_FRAMES_REFUSED
+ * the stack is the note SPOOL_NOTE_TABLE_FULL, as is that of the slot behind the table.
+ */
+struct spool_heap_stack {
+	uint64_t key;
+	uint64_t frames;
+	uint64_t alloc_objects; /* in 1/65536 */
+	uint64_t alloc_bytes;
+	uint16_t thread_name; /* index in the thread names */
+	uint16_t size_class; /* sizes are at most 2^this, and more than half of it */
+	uint32_t reserved;
+};
+static_assert(sizeof(struct spool_heap_stack) == 40, "spool format changed");
 
 #endif

@@ -37,7 +37,7 @@ struct spool_reader {
 	uint8_t *data; /* the copy */
 	size_t size;
 	const struct spool_header *header;
-	struct section stacks, frames, thread_names;
+	struct section stacks, frames, thread_names, heap, heap_stacks, live;
 	VEC(struct text) texts;
 	VEC(struct module_entry) modules; /* by id - 1 */
 };
@@ -164,6 +164,10 @@ static int open_copy(uint8_t *data, size_t size, struct spool_reader **ret)
 	r->frames = find_section(r, SPOOL_SECTION_FRAMES, sizeof(spool_frame));
 	r->thread_names =
 		find_section(r, SPOOL_SECTION_THREAD_NAMES, sizeof(struct spool_thread_name));
+	r->heap = find_section(r, SPOOL_SECTION_HEAP, sizeof(struct spool_heap));
+	r->heap_stacks =
+		find_section(r, SPOOL_SECTION_HEAP_STACKS, sizeof(struct spool_heap_stack));
+	r->live = find_section(r, SPOOL_SECTION_LIVE, sizeof(struct spool_live));
 	read_journal(r);
 	*ret = r;
 	return 0;
@@ -250,6 +254,25 @@ int spool_read_header(const char *path, struct spool_header *header)
 	return r ? r : check_header(header, size);
 }
 
+/* What stacks point to (names, modules, and the header's counts of them) lies before them in the
+ * file, but must be read after them when the process still runs. */
+static int read_again(int descriptor, uint8_t *to, size_t size)
+{
+	const struct spool_header *header = (const struct spool_header *)to;
+	size_t end = size;
+
+	if (size < sizeof(*header))
+		return 0;
+	for (size_t i = 0; i < SPOOL_SECTIONS_MAX; i++) {
+		const struct spool_section *s = &header->sections[i];
+
+		if (s->type != 0 && s->type != SPOOL_SECTION_JOURNAL &&
+			s->type != SPOOL_SECTION_THREAD_NAMES && s->offset < end)
+			end = s->offset;
+	}
+	return read_data(descriptor, to, end);
+}
+
 int spool_reader_open(const char *path, struct spool_reader **ret)
 {
 	size_t size = 0;
@@ -261,6 +284,8 @@ int spool_reader_open(const char *path, struct spool_reader **ret)
 		return descriptor;
 	data = xcalloc(size ? size : 1, 1);
 	r = read_data(descriptor, data, size);
+	if (r == 0)
+		r = read_again(descriptor, data, size);
 	close(descriptor);
 	if (r) {
 		free(data);
@@ -345,28 +370,102 @@ static const char *thread_name(const struct spool_reader *r, uint16_t index)
 	return names[index].name;
 }
 
+bool spool_reader_has_cpu(const struct spool_reader *r)
+{
+	return r->stacks.start != NULL;
+}
+
+/* The frames that a stack's FRAMES field stands for.  0: none, or damaged. */
+static size_t find_frames(const struct spool_reader *r, uint64_t field, const spool_frame **frames)
+{
+	const uint64_t first = field >> 16, count = field & 0xffff;
+
+	if (count == 0 || count > SPOOL_FRAMES_PER_STACK_MAX || first > r->frames.count ||
+		count > r->frames.count - first)
+		return 0;
+	*frames = (const spool_frame *)r->frames.start + first;
+	return count;
+}
+
 bool spool_reader_next_stack(
 	const struct spool_reader *r, size_t *at, struct spool_stack_view *view)
 {
 	const struct spool_stack *stacks = r->stacks.start;
-	const spool_frame *frames = r->frames.start;
 
 	for (; *at < r->stacks.count; ++*at) {
 		const struct spool_stack *s = &stacks[*at];
-		uint64_t first = s->frames >> 16, count = s->frames & 0xffff;
+		const spool_frame *frames;
+		size_t count = find_frames(r, s->frames, &frames);
 
-		if (s->key == 0 || s->periods == 0 || count == 0 ||
-			count > SPOOL_FRAMES_PER_STACK_MAX || first > r->frames.count ||
-			count > r->frames.count - first)
+		if (s->key == 0 || s->periods == 0 || count == 0)
 			continue;
 		*view = (struct spool_stack_view){
-			.frames = frames + first,
+			.frames = frames,
 			.frame_count = count,
 			.periods = s->periods,
 			.thread_name = thread_name(r, s->thread_name),
 		};
 		++*at;
 		return true;
+	}
+	return false;
+}
+
+/* --- heap --- */
+
+uint64_t spool_reader_heap_rate(const struct spool_reader *r)
+{
+	return r->heap.count ? ((const struct spool_heap *)r->heap.start)->rate_bytes : 0;
+}
+
+uint32_t spool_reader_heap_slots(const struct spool_reader *r)
+{
+	return (uint32_t)r->heap_stacks.count;
+}
+
+bool spool_reader_next_heap_stack(
+	const struct spool_reader *r, size_t *at, struct spool_heap_stack_view *view)
+{
+	static const spool_frame table_full = (uint64_t)SPOOL_MODULE_NOTE
+			<< SPOOL_FRAME_VADDR_BITS |
+		(uint64_t)SPOOL_NOTE_TABLE_FULL << 32;
+	const struct spool_heap_stack *stacks = r->heap_stacks.start;
+
+	for (; *at < r->heap_stacks.count; ++*at) {
+		const struct spool_heap_stack *s = &stacks[*at];
+		const spool_frame *frames = &table_full;
+		size_t count = s->frames == SPOOL_FRAMES_REFUSED ?
+			1 :
+			find_frames(r, s->frames, &frames);
+
+		if (s->key == 0 || count == 0 || s->size_class >= 64)
+			continue;
+		*view = (struct spool_heap_stack_view){
+			.slot = (uint32_t)*at,
+			.frames = frames,
+			.frame_count = count,
+			.alloc_objects = s->alloc_objects,
+			.alloc_bytes = s->alloc_bytes,
+			.size_class = s->size_class,
+			.thread_name = thread_name(r, s->thread_name),
+		};
+		++*at;
+		return true;
+	}
+	return false;
+}
+
+bool spool_reader_next_live(const struct spool_reader *r, size_t *at, struct spool_live *live)
+{
+	const struct spool_live *entries = r->live.start;
+
+	while (*at < r->live.count) {
+		*live = entries[(*at)++];
+		if (live->check && live->stack < r->heap_stacks.count &&
+			live->check ==
+				spool_live_check(
+					live->address, live->size, live->time_ns, live->stack))
+			return true;
 	}
 	return false;
 }

@@ -60,8 +60,31 @@ struct spool_stack_view {
 	const char *thread_name; /* "" unknown */
 };
 
+/* Was CPU time to be sampled? */
+bool spool_reader_has_cpu(const struct spool_reader *r);
+
 /* The next stack that has samples; *AT starts at 0.  False: that was all. */
 bool spool_reader_next_stack(
 	const struct spool_reader *r, size_t *at, struct spool_stack_view *view);
+
+/* Bytes between two sampled allocations; 0: allocations were not sampled. */
+uint64_t spool_reader_heap_rate(const struct spool_reader *r);
+
+struct spool_heap_stack_view {
+	uint32_t slot; /* what live allocations call it; below spool_reader_heap_slots() */
+	const spool_frame *frames; /* leaf first */
+	size_t frame_count; /* >= 1 */
+	uint64_t alloc_objects; /* in 1/65536 */
+	uint64_t alloc_bytes;
+	uint32_t size_class; /* < 64 */
+	const char *thread_name; /* "" unknown */
+};
+
+uint32_t spool_reader_heap_slots(const struct spool_reader *r);
+/* The next stack that has allocated, or whose parent had before a fork; *AT starts at 0. */
+bool spool_reader_next_heap_stack(
+	const struct spool_reader *r, size_t *at, struct spool_heap_stack_view *view);
+/* The next live allocation; its stack is below spool_reader_heap_slots(). */
+bool spool_reader_next_live(const struct spool_reader *r, size_t *at, struct spool_live *live);
 
 #endif

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <x86intrin.h>
@@ -12,6 +13,7 @@
 #include "base/hash.h"
 #include "base/monotonic.h"
 #include "base/syscalls.h"
+#include "spool/heap_writer.h"
 
 #define JOURNAL_SIZE ((size_t)1 << 20)
 #define THREAD_NAME_COUNT 1024
@@ -24,7 +26,7 @@
 
 /* Give [START, START+SIZE) its pages before it is touched: on a mapping of a full tmpfs a plain
  * store would be SIGBUS.  False: refused. */
-static bool touch(struct spool_writer *w, const void *start, size_t size)
+bool spool_touch(struct spool_writer *w, const void *start, size_t size)
 {
 	const size_t first = (size_t)((const char *)start - (char *)w->header);
 
@@ -45,7 +47,22 @@ static bool touch(struct spool_writer *w, const void *start, size_t size)
 	return true;
 }
 
+bool spool_is_touched(const struct spool_writer *w, const void *start)
+{
+	const size_t offset = (size_t)((const char *)start - (char *)w->header);
+
+	return __atomic_load_n(&w->touched[offset / SPOOL_CHUNK_SIZE], __ATOMIC_RELAXED);
+}
+
 /* --- making one --- */
+
+/* Does the kernel know MADV_POPULATE_WRITE? */
+static bool kernel_populates(void)
+{
+	char *page = (char *)((uintptr_t)&page & ~(uintptr_t)4095);
+
+	return madvise(page, 4096, MADV_POPULATE_WRITE_NUMBER) == 0;
+}
 
 static size_t add_section(struct spool_header *header, enum spool_section_type type,
 	size_t entry_size, size_t size, size_t offset)
@@ -59,18 +76,60 @@ static size_t add_section(struct spool_header *header, enum spool_section_type t
 	return offset + ((size + 63) & ~(size_t)63);
 }
 
-/* The sections in the order of enum spool_section_type; the size of the whole file. */
-static size_t lay_out(struct spool_header *header)
+/* How big the tables for allocations may grow. */
+struct heap_capacity {
+	uint32_t live_levels, stack_levels, frame_count;
+};
+
+/* A few dozen bytes between samples: each object may be one. */
+#define FINE_RATE_BYTES 65536
+static const struct heap_capacity fine = { 6, 4, 4 << 20 }, coarse = { 4, 3, 1 << 20 },
+				  small = { 3, 2, 1 << 18 };
+
+/* All of the file counts at once where pages cannot be had one by one, and against limits. */
+static const struct heap_capacity *heap_capacity(uint64_t rate_bytes)
+{
+	struct rlimit size, memory;
+
+	if (!kernel_populates() || getrlimit(RLIMIT_FSIZE, &size) < 0 ||
+		getrlimit(RLIMIT_AS, &memory) < 0 || size.rlim_cur != RLIM_INFINITY ||
+		memory.rlim_cur != RLIM_INFINITY)
+		return &small;
+	return rate_bytes < FINE_RATE_BYTES ? &fine : &coarse;
+}
+
+static size_t add_heap(
+	struct spool_header *header, const struct heap_capacity *capacity, size_t end)
+{
+	end = add_section(header, SPOOL_SECTION_HEAP, sizeof(struct spool_heap),
+		sizeof(struct spool_heap), end);
+	end = (end + 4095) & ~(size_t)4095; /* no bucket lies in two chunks */
+	end = add_section(header, SPOOL_SECTION_LIVE, sizeof(struct spool_live),
+		spool_level_start(SPOOL_LIVE_LEVEL0, capacity->live_levels) *
+			sizeof(struct spool_live),
+		end);
+	return add_section(header, SPOOL_SECTION_HEAP_STACKS, sizeof(struct spool_heap_stack),
+		(spool_level_start(SPOOL_HEAP_STACKS_LEVEL0, capacity->stack_levels) + 1) *
+			sizeof(struct spool_heap_stack),
+		end);
+}
+
+/* The size of the whole file. */
+static size_t lay_out(struct spool_header *header, const struct spool_identity *identity,
+	const struct heap_capacity *capacity)
 {
 	size_t end = (sizeof(*header) + 63) & ~(size_t)63;
 
 	end = add_section(header, SPOOL_SECTION_JOURNAL, 0, JOURNAL_SIZE, end);
 	end = add_section(header, SPOOL_SECTION_THREAD_NAMES, sizeof(struct spool_thread_name),
 		THREAD_NAME_COUNT * sizeof(struct spool_thread_name), end);
-	end = add_section(header, SPOOL_SECTION_CPU_STACKS, sizeof(struct spool_stack),
-		(STACK_COUNT + 1) * sizeof(struct spool_stack), end);
+	if (capacity)
+		end = add_heap(header, capacity, end);
+	if (!identity->cpu_off)
+		end = add_section(header, SPOOL_SECTION_CPU_STACKS, sizeof(struct spool_stack),
+			(STACK_COUNT + 1) * sizeof(struct spool_stack), end);
 	end = add_section(header, SPOOL_SECTION_FRAMES, sizeof(spool_frame),
-		FRAME_COUNT * sizeof(spool_frame), end);
+		(FRAME_COUNT + (capacity ? capacity->frame_count : 0)) * sizeof(spool_frame), end);
 	return (end + 4095) & ~(size_t)4095;
 }
 
@@ -135,7 +194,7 @@ static bool remove_leftover(int folder, const char *name)
 	int descriptor = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	bool is_empty = descriptor >= 0 &&
 		read(descriptor, &header, sizeof(header)) == sizeof(header) &&
-		header.counters[SPOOL_COUNT_SAMPLES] == 0 &&
+		!spool_has_samples(&header) &&
 		header.process_start_ticks == process_start_ticks();
 
 	if (descriptor >= 0)
@@ -170,26 +229,52 @@ static int open_new_spool(int folder, char name[static 40], uint32_t *image)
 	return -EEXIST;
 }
 
-static void find_sections(struct spool_writer *w)
+static void find_section(struct spool_writer *w, const struct spool_section *section)
 {
-	const struct spool_section *sections = w->header->sections;
-	char *base = (char *)w->header;
+	void *start = (char *)w->header + section->offset;
+	const uint32_t count =
+		(uint32_t)(section->entry_size ? section->size / section->entry_size : 0);
 
-	w->journal = base + sections[0].offset;
-	w->journal_size = JOURNAL_SIZE;
-	w->thread_names = (struct spool_thread_name *)(base + sections[1].offset);
-	w->thread_name_count = THREAD_NAME_COUNT;
-	w->stacks = (struct spool_stack *)(base + sections[2].offset);
-	w->stack_count = STACK_COUNT;
-	w->frames = (spool_frame *)(base + sections[3].offset);
-	w->frame_count = FRAME_COUNT;
+	switch ((enum spool_section_type)section->type) {
+	case SPOOL_SECTION_JOURNAL:
+		w->journal = start;
+		w->journal_size = JOURNAL_SIZE;
+		break;
+	case SPOOL_SECTION_THREAD_NAMES:
+		w->thread_names = start;
+		w->thread_name_count = count;
+		break;
+	case SPOOL_SECTION_CPU_STACKS:
+		w->stacks = start;
+		w->stack_count = count - 1;
+		break;
+	case SPOOL_SECTION_FRAMES:
+		w->frames = start;
+		w->frame_count = count;
+		break;
+	case SPOOL_SECTION_HEAP:
+		w->heap = start;
+		break;
+	case SPOOL_SECTION_LIVE:
+		w->live = start;
+		w->live_levels = spool_levels_of(SPOOL_LIVE_LEVEL0, count);
+		break;
+	case SPOOL_SECTION_HEAP_STACKS:
+		w->heap_stacks = start;
+		w->heap_stack_levels = spool_levels_of(SPOOL_HEAP_STACKS_LEVEL0, count);
+		break;
+	}
 }
 
 static int map_spool(struct spool_writer *w, int descriptor, struct spool_header *plan)
 {
+	struct rlimit limit;
 	void *mapping;
 	int r;
 
+	/* Beyond the limit ftruncate would be SIGXFSZ. */
+	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && plan->file_size > limit.rlim_cur)
+		return -EFBIG;
 	if (ftruncate(descriptor, (off_t)plan->file_size) < 0)
 		return -errno;
 	mapping = mmap(NULL, plan->file_size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
@@ -208,7 +293,8 @@ static int map_spool(struct spool_writer *w, int descriptor, struct spool_header
 	w->touched[0] = 1;
 	w->header = mapping;
 	*w->header = *plan;
-	find_sections(w);
+	for (size_t i = 0; i < SPOOL_SECTIONS_MAX && plan->sections[i].type; i++)
+		find_section(w, &plan->sections[i]);
 	return 0;
 }
 
@@ -241,7 +327,8 @@ int spool_create(struct spool_writer *w, const char *folder, const struct spool_
 	folder_descriptor = open_folder(folder);
 	if (folder_descriptor < 0)
 		return folder_descriptor;
-	plan.file_size = lay_out(&plan);
+	plan.file_size = lay_out(&plan, identity,
+		identity->heap_rate_bytes ? heap_capacity(identity->heap_rate_bytes) : NULL);
 	descriptor = open_new_spool(folder_descriptor, name, &plan.image);
 	r = descriptor < 0 ? descriptor : map_spool(w, descriptor, &plan);
 	if (descriptor >= 0) {
@@ -250,6 +337,8 @@ int spool_create(struct spool_writer *w, const char *folder, const struct spool_
 		close(descriptor);
 	}
 	close(folder_descriptor);
+	if (r == 0 && w->heap && spool_touch(w, w->heap, sizeof(*w->heap)))
+		w->heap->rate_bytes = identity->heap_rate_bytes;
 	if (r)
 		return r;
 	strcpy(path, folder);
@@ -273,7 +362,7 @@ bool spool_inherit(struct spool_writer *w, const struct spool_writer *from)
 {
 	const uint64_t used = from->header->journal_used;
 
-	if (!touch(w, w->journal, used))
+	if (!spool_touch(w, w->journal, used))
 		return false;
 	memcpy(w->journal, from->journal, used);
 	w->header->journal_used = used;
@@ -282,10 +371,10 @@ bool spool_inherit(struct spool_writer *w, const struct spool_writer *from)
 			break; /* they are taken in order */
 		if (from->thread_names[i].state != SPOOL_NAME_READY)
 			continue;
-		if (touch(w, &w->thread_names[i], sizeof(w->thread_names[i])))
+		if (spool_touch(w, &w->thread_names[i], sizeof(w->thread_names[i])))
 			w->thread_names[i] = from->thread_names[i];
 	}
-	return true;
+	return !from->heap || spool_inherit_heap(w, from);
 }
 
 void spool_abandon(struct spool_writer *w)
@@ -308,7 +397,7 @@ static void *append(struct spool_writer *w, enum spool_record_type type, size_t 
 	const uint64_t used = w->header->journal_used;
 	struct spool_record *record = (struct spool_record *)(w->journal + used);
 
-	if (whole > w->journal_size - used || !touch(w, record, whole))
+	if (whole > w->journal_size - used || !spool_touch(w, record, whole))
 		return NULL;
 	record->size = (uint32_t)whole;
 	record->type = (uint16_t)type;
@@ -382,7 +471,7 @@ uint16_t spool_intern_thread_name(struct spool_writer *w, const char name[static
 		struct spool_thread_name *entry = &w->thread_names[i];
 		uint32_t state;
 
-		if (!touch(w, entry, sizeof(*entry)))
+		if (!spool_touch(w, entry, sizeof(*entry)))
 			return 0;
 		state = __atomic_load_n(&entry->state, __ATOMIC_ACQUIRE);
 		if (state == SPOOL_NAME_READY && strncmp(entry->name, name, 16) == 0)
@@ -412,20 +501,25 @@ static uint64_t stack_key(const spool_frame *frames, size_t frame_count, uint16_
 	return key ? key : 1;
 }
 
-/* Put the frames of a stack just claimed where a reader finds them.  False: no room. */
-static bool store_frames(struct spool_writer *w, struct spool_stack *stack,
-	const spool_frame *frames, size_t frame_count)
+uint64_t spool_store_frames(struct spool_writer *w, const spool_frame *frames, size_t frame_count)
 {
 	uint64_t first = __atomic_fetch_add(&w->header->frames_used, frame_count, __ATOMIC_RELAXED);
 
 	if (first + frame_count > w->frame_count ||
-		!touch(w, &w->frames[first], frame_count * sizeof(*frames))) {
-		__atomic_store_n(&stack->frames, SPOOL_FRAMES_REFUSED, __ATOMIC_SEQ_CST);
-		return false;
-	}
+		!spool_touch(w, &w->frames[first], frame_count * sizeof(*frames)))
+		return SPOOL_FRAMES_REFUSED;
 	memcpy(&w->frames[first], frames, frame_count * sizeof(*frames));
-	__atomic_store_n(&stack->frames, first << 16 | frame_count, __ATOMIC_RELEASE);
-	return true;
+	return first << 16 | frame_count;
+}
+
+/* Put the frames of a stack just claimed where a reader finds them.  False: no room. */
+static bool store_frames(struct spool_writer *w, struct spool_stack *stack,
+	const spool_frame *frames, size_t frame_count)
+{
+	const uint64_t stored = spool_store_frames(w, frames, frame_count);
+
+	__atomic_store_n(&stack->frames, stored, __ATOMIC_SEQ_CST);
+	return stored != SPOOL_FRAMES_REFUSED;
 }
 
 enum find { FOUND, FULL, REFUSED, NO_MEMORY };
@@ -438,7 +532,7 @@ static enum find find_stack(struct spool_writer *w, uint64_t key, const spool_fr
 		struct spool_stack *stack = &w->stacks[(key + probe) & (w->stack_count - 1)];
 		uint64_t seen;
 
-		if (UNLIKELY(!touch(w, stack, sizeof(*stack))))
+		if (UNLIKELY(!spool_touch(w, stack, sizeof(*stack))))
 			return NO_MEMORY;
 		seen = __atomic_load_n(&stack->key, __ATOMIC_ACQUIRE);
 		if (seen == 0 && __atomic_compare_exchange_n(&stack->key, &seen, key, false,
@@ -460,15 +554,22 @@ static enum find find_stack(struct spool_writer *w, uint64_t key, const spool_fr
 	return FULL;
 }
 
+bool spool_fill_note_frame(struct spool_writer *w)
+{
+	if (!spool_touch(w, &w->frames[0], sizeof(w->frames[0])))
+		return false;
+	__atomic_store_n(
+		&w->frames[0], spool_frame_note(SPOOL_NOTE_TABLE_FULL, 0), __ATOMIC_RELAXED);
+	return true;
+}
+
 /* The slot behind the table.  Every thread that comes here writes the same. */
 static enum find find_full_stack(struct spool_writer *w, struct spool_stack **ret)
 {
 	struct spool_stack *stack = &w->stacks[w->stack_count];
 
-	if (!touch(w, stack, sizeof(*stack)) || !touch(w, &w->frames[0], sizeof(w->frames[0])))
+	if (!spool_touch(w, stack, sizeof(*stack)) || !spool_fill_note_frame(w))
 		return NO_MEMORY;
-	__atomic_store_n(
-		&w->frames[0], spool_frame_note(SPOOL_NOTE_TABLE_FULL, 0), __ATOMIC_RELAXED);
 	__atomic_store_n(&stack->key, 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&stack->frames, 1, __ATOMIC_RELEASE);
 	*ret = stack;

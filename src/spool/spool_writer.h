@@ -14,15 +14,20 @@
 #include "spool/spool_format.h"
 
 #define SPOOL_CHUNK_SIZE ((size_t)16 << 10) /* bytes allocated ahead at once */
-#define SPOOL_CHUNKS_MAX 512
+#define SPOOL_CHUNKS_MAX 8192
 
 struct spool_writer {
 	struct spool_header *header; /* the mapping; NULL: there is no spool */
 	char *journal;
 	struct spool_thread_name *thread_names;
-	struct spool_stack *stacks;
+	struct spool_stack *stacks; /* NULL: CPU time is not sampled */
 	spool_frame *frames;
+	struct spool_heap *heap; /* NULL, and the next two: allocations are not sampled */
+	struct spool_live *live;
+	struct spool_heap_stack *heap_stacks;
 	uint32_t journal_size, thread_name_count, stack_count, frame_count; /* capacities */
+	uint32_t live_levels, heap_stack_levels;
+	uint32_t live_levels_used; /* those behind are empty */
 	bool populates; /* the kernel knows MADV_POPULATE_WRITE */
 	uint8_t touched[SPOOL_CHUNKS_MAX]; /* chunk has its memory */
 };
@@ -32,6 +37,8 @@ struct spool_identity {
 	uint32_t recorder_pid;
 	uint64_t period_ns;
 	uint64_t stop_monotonic_ns; /* 0: at the end */
+	bool cpu_off; /* no place for CPU samples */
+	uint64_t heap_rate_bytes; /* 0: no place for allocations */
 };
 
 /* Make FOLDER (0700; refused when somebody else's) and in it PID.N.spool (0600) with the first
@@ -43,10 +50,21 @@ void spool_begin(struct spool_writer *w);
 /* Recording is over: sets end time and SPOOL_ENDED. */
 void spool_end(struct spool_writer *w);
 /* Copy FROM's journal and thread names, so that module ids, journal offsets and name indices
- * mean the same in W, which was just created.  For a child of fork().  False: no memory for it. */
+ * mean the same in W, which was just created; and its live allocations, which the child has too.
+ * For a child of fork().  False: no memory for it. */
 bool spool_inherit(struct spool_writer *w, const struct spool_writer *from) MUST_CHECK;
 /* Unmap; the file stays.  Also what a child of fork() does with its parent's spool. */
 void spool_abandon(struct spool_writer *w);
+
+/* For the parts of the writer: the memory of [START, START+SIZE) is there (false: refused); it was
+ * written to before. */
+bool spool_touch(struct spool_writer *w, const void *start, size_t size);
+bool spool_is_touched(const struct spool_writer *w, const void *start);
+/* FRAMES copied: what the stack's FRAMES field is to become; SPOOL_FRAMES_REFUSED: no room. */
+uint64_t spool_store_frames(
+	struct spool_writer *w, const spool_frame *frames, size_t frame_count);
+/* The frame of SPOOL_NOTE_TABLE_FULL is in its place.  False: no memory. */
+bool spool_fill_note_frame(struct spool_writer *w);
 
 void spool_count(struct spool_writer *w, enum spool_counter counter, uint64_t more);
 

@@ -56,7 +56,7 @@ static size_t ours(ucontext_t *context)
 	static struct unwind_scratch scratch;
 
 	unwind_registers(context, &scratch.registers);
-	return unwind_capture(&scratch, thread_self.stack);
+	return unwind_capture(&scratch, threads_own_stack());
 }
 
 static size_t libunwinds_backtrace(ucontext_t *context)
@@ -211,7 +211,7 @@ static void at_leaf(void *argument)
 
 static void *on_new_thread(void *argument)
 {
-	thread_self.stack = threads_created_stack((uint64_t)8 << 20);
+	threads_set_own_stack(threads_created_stack((uint64_t)8 << 20));
 	deep_call(0, depth, at_leaf, argument);
 	return NULL;
 }
@@ -261,7 +261,7 @@ static void start_agent(void)
 	unlink(path);
 	rmdir(folder);
 	modules_start(&spool);
-	thread_self.stack = threads_main_stack();
+	threads_set_own_stack(threads_main_stack());
 }
 
 static unsigned number(const char *text)

@@ -17,8 +17,10 @@ host_record() {
 }
 "$samples/host" -t 0.1 "$codec" >"$work/plain"
 
-# the_file REGEX: that is the one file here; it is a profile, only its owner's; then it is removed.
+# the_file REGEX: that is the one file here, but for a heap profile, which there is when a sample fell
+# into the little that host allocates; it is a profile, only its owner's; then it is removed.
 the_file() {
+	rm -f ./*.heap.pb.gz ./*.heap.*.pb.gz
 	mapfile -t found < <(find . -type f)
 	if [ ${#found[@]} -ne 1 ] || [[ ! ${found[0]} =~ ^\./$1$ ]]; then
 		fail "not one file $1: ${found[*]}"

@@ -18,14 +18,15 @@ static bool parse(const char *text)
 	return settings_parse(&s, text, why, sizeof(why));
 }
 
-START_TEST(nothing_said_means_cpu_at_the_default_rate)
+START_TEST(nothing_said_means_cpu_and_heap_at_their_default_rates)
 {
 	static const char *const nothings[] = { NULL, "", ",", ",,," };
 
 	ck_assert(parse(nothings[_i]));
-	ck_assert(s.cpu);
+	ck_assert(!s.cpu_off);
 	ck_assert(!s.off && !s.raw && !s.verbose);
 	ck_assert_uint_eq(s.freq_hz, SETTINGS_FREQ_DEFAULT);
+	ck_assert_uint_eq(s.heap_bytes, SETTINGS_HEAP_DEFAULT);
 	ck_assert_uint_eq(s.duration_ns, 0);
 	ck_assert_str_eq(s.file, SETTINGS_FILE_DEFAULT);
 	ck_assert_str_eq(s.spool, "");
@@ -38,13 +39,26 @@ START_TEST(every_setting_is_read_and_the_last_one_counts)
 {
 	ck_assert(parse("freq=7,cpu,raw,verbose,off,freq=250,duration=1.5s,file=/tmp/%e.pb.gz,"
 			"spool=/dev/shm/x,session=18446744073709551615,recorder=4294967295"));
-	ck_assert(s.cpu && s.raw && s.verbose && s.off);
+	ck_assert(!s.cpu_off && s.raw && s.verbose && s.off);
 	ck_assert_uint_eq(s.freq_hz, 250);
 	ck_assert_uint_eq(s.duration_ns, 1500000000);
 	ck_assert_str_eq(s.file, "/tmp/%e.pb.gz");
 	ck_assert_str_eq(s.spool, "/dev/shm/x");
 	ck_assert_uint_eq(s.session, UINT64_MAX);
 	ck_assert_uint_eq(s.recorder_pid, UINT32_MAX);
+}
+END_TEST
+
+START_TEST(each_kind_can_be_had_alone)
+{
+	ck_assert(parse("cpu=off,heap=64k"));
+	ck_assert(s.cpu_off);
+	ck_assert_uint_eq(s.heap_bytes, 65536);
+	ck_assert(parse("cpu=off,cpu=on,heap=off"));
+	ck_assert(!s.cpu_off);
+	ck_assert_uint_eq(s.heap_bytes, 0);
+	ck_assert(parse("heap=1"));
+	ck_assert_uint_eq(s.heap_bytes, 1);
 }
 END_TEST
 
@@ -123,7 +137,10 @@ static const struct {
 	{ "freq= 5", "\" 5\"" },
 	{ "freq=5Hz", "\"5Hz\"" },
 	{ "freq=18446744073709551617", "is not a number" },
-	{ "cpu=1", "\"cpu\" takes no value" },
+	{ "cpu=1", "cpu: \"1\" is not one of on|off" },
+	{ "heap", "\"heap\" needs a value" },
+	{ "heap=many", "heap: \"many\" is not a size from 1 to 1024g, or off" },
+	{ "heap=1025g", "is not a size from 1" },
 	{ "off=", "\"off\" takes no value" },
 	{ "duration=10x", "is not a time such as" },
 	{ "duration=s", "is not a time" },
@@ -277,7 +294,8 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_loop_test(tests, nothing_said_means_cpu_at_the_default_rate, 0, 4);
+	tcase_add_loop_test(tests, nothing_said_means_cpu_and_heap_at_their_default_rates, 0, 4);
+	tcase_add_test(tests, each_kind_can_be_had_alone);
 	tcase_add_test(tests, every_setting_is_read_and_the_last_one_counts);
 	tcase_add_loop_test(
 		tests, a_duration_has_a_unit_or_is_in_seconds, 0, ARRAY_SIZE(durations));

@@ -214,7 +214,7 @@ static size_t handler_count;
 static void on_signal(int number, siginfo_t *info, void *context)
 {
 	unwind_registers(context, &scratch.registers);
-	handler_count = unwind_capture(&scratch, thread_self.stack);
+	handler_count = unwind_capture(&scratch, threads_own_stack());
 }
 
 static __attribute__((noinline)) void interrupted(void)

@@ -31,7 +31,7 @@ void agent_here_start(void)
 		module_instance_at(map->spans[i].instance)->module->flags &=
 			~(uint32_t)SPOOL_MODULE_AGENT;
 	modules_leave(map);
-	thread_self.stack = threads_main_stack();
+	threads_set_own_stack(threads_main_stack());
 }
 
 spool_frame agent_here_frame(uint64_t pc)

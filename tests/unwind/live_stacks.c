@@ -124,7 +124,7 @@ static void take_ours(const ucontext_t *context, struct stack *stack)
 	static struct unwind_scratch scratch;
 
 	unwind_registers(context, &scratch.registers);
-	stack->count = unwind_capture(&scratch, thread_self.stack);
+	stack->count = unwind_capture(&scratch, threads_own_stack());
 	memcpy(stack->frames, scratch.frames, stack->count * sizeof(stack->frames[0]));
 }
 
@@ -395,7 +395,7 @@ static void run(const struct shape *shape)
 
 static void *run_in_thread(void *argument)
 {
-	thread_self.stack = threads_created_stack((uint64_t)8 << 20);
+	threads_set_own_stack(threads_created_stack((uint64_t)8 << 20));
 	run(argument);
 	return NULL;
 }

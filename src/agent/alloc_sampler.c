@@ -1,0 +1,239 @@
+#define _GNU_SOURCE
+#include "agent/alloc_sampler.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <x86intrin.h>
+
+#include "agent/modules.h"
+#include "agent/scratch.h"
+#include "agent/unwind.h"
+#include "base/hash.h"
+#include "base/monotonic.h"
+#include "base/syscalls.h"
+#include "spool/heap_writer.h"
+
+#define MADV_WIPEONFORK_NUMBER 18 /* Linux 4.14 */
+#define FINE_RATE_BYTES 256 /* up to here most allocations are samples: no filter helps */
+
+/* Bits of thread_self.heap_state. */
+#define STARTED 1 /* the thread counts down to a point of its own */
+#define BUSY 2 /* in the middle of a sample */
+
+static struct spool_writer *recording; /* NULL: nothing is recorded */
+static bool is_over; /* and never will be again */
+static uint64_t rate_bytes, stop_at_ns;
+static uint64_t random_state;
+static bool tells_generations;
+
+/* 1 in the process that records; a child that clone() made behind our back finds 0 here, and
+ * leaves its parent's spool alone. */
+static uint32_t *is_own_process;
+
+static struct spool_writer *current_spool(void)
+{
+	struct spool_writer *spool = __atomic_load_n(&recording, __ATOMIC_ACQUIRE);
+
+	return spool && __atomic_load_n(is_own_process, __ATOMIC_RELAXED) ? spool : NULL;
+}
+
+/* --- the countdown --- */
+
+/* The natural logarithm of X in (0, 1]: the exponent, and the series of artanh for what is left. */
+static double logarithm(double x)
+{
+	uint64_t bits;
+	double s, square, sum = 0;
+	int exponent;
+
+	memcpy(&bits, &x, sizeof(bits));
+	exponent = (int)(bits >> 52) - 1022;
+	bits = (bits & 0x000fffffffffffffu) | (uint64_t)1022 << 52;
+	memcpy(&x, &bits, sizeof(x)); /* 1/2 <= x < 1 */
+	if (x < 0.70710678118654752) {
+		x *= 2;
+		exponent--;
+	}
+	s = (x - 1) / (x + 1);
+	square = s * s;
+	for (int n = 17; n >= 1; n -= 2)
+		sum = sum * square + 1.0 / n;
+	return exponent * 0.69314718055994531 + 2 * s * sum;
+}
+
+/* Bytes to the next point: exponentially distributed, rounded up. */
+static uint64_t next_gap(void)
+{
+	uint64_t x = __atomic_add_fetch(&random_state, 0x9e3779b97f4a7c15u, __ATOMIC_RELAXED);
+	double uniform = (double)((hash_mix(x) >> 11) + 1) * (1.0 / 9007199254740992.0);
+
+	return 1 + (uint64_t)(-logarithm(uniform) * (double)rate_bytes);
+}
+
+#define CREDIT_BYTES 65536 /* between two looks whether recording has begun */
+
+COLD bool alloc_sampler_takes(size_t size)
+{
+	uint64_t gap;
+
+	if (!current_spool()) {
+		thread_self.heap_left = is_over ? UINT64_MAX / 2 : CREDIT_BYTES;
+		return false;
+	}
+	if (rate_bytes == 1) {
+		thread_self.heap_left = 0;
+		return true;
+	}
+	gap = next_gap();
+	if (!(thread_self.heap_state & STARTED)) {
+		thread_self.heap_state |= STARTED;
+		if (gap > size) {
+			thread_self.heap_left = gap - size;
+			return false;
+		}
+		gap = next_gap();
+	}
+	thread_self.heap_left = gap;
+	return true;
+}
+
+/* --- samples --- */
+
+static bool is_past_stop(uint64_t now_ns)
+{
+	return stop_at_ns && now_ns >= stop_at_ns;
+}
+
+static NOINLINE bool record_stack(
+	struct spool_writer *spool, struct unwind_scratch *scratch, size_t size, uint32_t *slot)
+{
+	size_t frame_count;
+
+	unwind_registers_here(&scratch->registers);
+	frame_count = unwind_capture(scratch, threads_own_stack());
+	if (unwind_is_truncated(scratch, frame_count))
+		spool_count(spool, SPOOL_COUNT_HEAP_TRUNCATED, 1);
+	if (UNLIKELY(tells_generations))
+		frame_count = modules_append_generations(scratch->frames, frame_count);
+	return spool_intern_heap_stack(spool, scratch->frames, frame_count, threads_name_self(),
+		heap_size_class(size), slot);
+}
+
+static void record(struct spool_writer *spool, const void *block, size_t size)
+{
+	struct unwind_scratch *scratch = scratch_take(thread_self.tid);
+	struct spool_live live = { .address = (uint64_t)block, .size = size };
+	struct spool_live stale;
+
+	if (!scratch) {
+		spool_count(spool, SPOOL_LOST_HEAP_BUSY, 1);
+		return;
+	}
+	if (__atomic_load_n(&recording, __ATOMIC_SEQ_CST) == spool &&
+		record_stack(spool, scratch, size, &live.stack)) {
+		/* Behind the walk, which may have met a library for the first time: the block is
+		 * then younger than its load. */
+		live.time_ns = monotonic_ns();
+		if (live_filter_has(block) && spool_remove_live(spool, live.address, &stale))
+			spool_count(spool, SPOOL_COUNT_HEAP_FREES, 1); /* past our hooks */
+		spool_add_allocation(spool, live.stack, heap_weight_of(size, rate_bytes));
+		if (spool_add_live(spool, &live))
+			live_filter_add(spool, live.address);
+		__atomic_store_n(&spool->header->last_monotonic_ns, live.time_ns, __ATOMIC_RELAXED);
+	}
+	scratch_give_back(scratch);
+}
+
+COLD void alloc_sampler_record(const void *block, size_t size)
+{
+	struct spool_writer *spool = current_spool();
+
+	if (!spool || is_past_stop(stop_at_ns ? monotonic_ns() : 0))
+		return;
+	spool_count(spool, SPOOL_COUNT_HEAP_SAMPLES, 1);
+	if (thread_self.heap_state & BUSY) {
+		spool_count(spool, SPOOL_LOST_HEAP_BUSY, 1);
+		return;
+	}
+	thread_self.heap_state |= BUSY;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	record(spool, block, size);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	thread_self.heap_state &= (uint8_t)~BUSY;
+}
+
+COLD bool alloc_sampler_forget(const void *block, struct spool_live *was)
+{
+	struct spool_writer *spool = current_spool();
+
+	if (!spool || is_past_stop(stop_at_ns ? monotonic_ns() : 0) ||
+		!spool_remove_live(spool, (uint64_t)block, was))
+		return false;
+	spool_count(spool, SPOOL_COUNT_HEAP_FREES, 1);
+	return true;
+}
+
+void alloc_sampler_put_back(const struct spool_live *was)
+{
+	struct spool_writer *spool = current_spool();
+
+	if (!spool)
+		return;
+	spool_count(spool, SPOOL_COUNT_HEAP_FREES, (uint64_t)-1);
+	if (spool_add_live(spool, was))
+		live_filter_add(spool, was->address);
+}
+
+/* --- start and stop --- */
+
+/* False: no memory, or a kernel that does not wipe it: no allocation is recorded then. */
+static bool mark_process(void)
+{
+	if (!is_own_process) {
+		long page = raw_syscall6(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (page < 0 && page > -4096)
+			return false;
+		if (raw_syscall3(SYS_madvise, page, 4096, MADV_WIPEONFORK_NUMBER) < 0)
+			return false;
+		is_own_process = (uint32_t *)page;
+	}
+	*is_own_process = 1;
+	return true;
+}
+
+static void begin(struct spool_writer *spool)
+{
+	stop_at_ns = spool->header->stop_monotonic_ns;
+	rate_bytes = spool->heap->rate_bytes;
+	thread_self.heap_left = 0; /* the credit it had before */
+	thread_self.heap_state = 0;
+	__atomic_store_n(&recording, spool, __ATOMIC_SEQ_CST);
+}
+
+void alloc_sampler_start(struct spool_writer *spool, bool generations)
+{
+	tells_generations = generations;
+	if (!spool->heap || !mark_process())
+		return;
+	random_state = hash_mix(__rdtsc() ^ (uint64_t)&spool);
+	live_filter_start(spool, spool->heap->rate_bytes <= FINE_RATE_BYTES);
+	begin(spool);
+}
+
+void alloc_sampler_stop(void)
+{
+	__atomic_store_n(&recording, NULL, __ATOMIC_SEQ_CST);
+	is_over = true;
+	live_filter_stop();
+}
+
+void alloc_sampler_restart_in_child(struct spool_writer *spool)
+{
+	live_filter_restart_in_child();
+	if (!spool->heap || !mark_process())
+		return;
+	random_state = hash_mix(random_state ^ __rdtsc());
+	begin(spool);
+}

@@ -1,0 +1,245 @@
+#define _GNU_SOURCE
+#include "agent/real_alloc.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/compiler.h"
+
+/* --- looking up --- */
+
+/* What ld.so has mapped of a library: its dynamic symbols. */
+struct symbols {
+	const Elf64_Sym *symbols;
+	const char *strings;
+	const uint32_t *gnu_hash; /* NULL: none */
+	const uint32_t *sysv_hash;
+	uint64_t bias;
+};
+
+/* glibc relocates these entries in place, except the vdso's. */
+static const void *pointer_of(const struct link_map *map, const Elf64_Dyn *entry)
+{
+	return (const void *)(entry->d_un.d_ptr < map->l_addr ? entry->d_un.d_ptr + map->l_addr :
+								entry->d_un.d_ptr);
+}
+
+static struct symbols symbols_of(const struct link_map *map)
+{
+	struct symbols s = { .bias = map->l_addr };
+
+	for (const Elf64_Dyn *d = map->l_ld; d && d->d_tag != DT_NULL; d++) {
+		if (d->d_tag == DT_SYMTAB)
+			s.symbols = pointer_of(map, d);
+		else if (d->d_tag == DT_STRTAB)
+			s.strings = pointer_of(map, d);
+		else if (d->d_tag == DT_GNU_HASH)
+			s.gnu_hash = pointer_of(map, d);
+		else if (d->d_tag == DT_HASH)
+			s.sysv_hash = pointer_of(map, d);
+	}
+	return s;
+}
+
+static void *value_of(const struct symbols *s, uint32_t index, const char *name)
+{
+	const Elf64_Sym *symbol = &s->symbols[index];
+
+	if (symbol->st_shndx == SHN_UNDEF || ELF64_ST_TYPE(symbol->st_info) != STT_FUNC ||
+		strcmp(s->strings + symbol->st_name, name) != 0)
+		return NULL;
+	return (void *)(symbol->st_value + s->bias);
+}
+
+/* DT_GNU_HASH: bucket count, first symbol, Bloom words, shift; Bloom filter; buckets; a hash per
+ * symbol, whose lowest bit ends a chain (binutils, elflink.c). */
+static void *find_by_gnu_hash(const struct symbols *s, const char *name)
+{
+	const uint32_t *h = s->gnu_hash, *buckets = h + 4 + 2 * h[2], *chain;
+	uint32_t hash = 5381, index;
+
+	for (const char *at = name; *at; at++)
+		hash = hash * 33 + (unsigned char)*at;
+	if (h[0] == 0)
+		return NULL;
+	index = buckets[hash % h[0]];
+	if (index < h[1])
+		return NULL;
+	for (chain = buckets + h[0] + index - h[1];; chain++, index++) {
+		void *found = (*chain | 1) == (hash | 1) ? value_of(s, index, name) : NULL;
+
+		if (found || (*chain & 1))
+			return found;
+	}
+}
+
+static void *find_in(const struct link_map *map, const char *name)
+{
+	const struct symbols s = symbols_of(map);
+	void *found = NULL;
+
+	if (!s.symbols || !s.strings)
+		return NULL;
+	if (s.gnu_hash)
+		return find_by_gnu_hash(&s, name);
+	for (uint32_t i = 0; s.sysv_hash && i < s.sysv_hash[1] && !found; i++)
+		found = value_of(&s, i, name);
+	return found;
+}
+
+/* Libraries stand in the list in the order of ld.so's search, what dlopen added last.  When this
+ * one was itself opened by dlopen, the allocator is before it. */
+static void *find_next(const struct link_map *own, const char *name)
+{
+	const struct link_map *map = own->l_next;
+	void *found = NULL;
+
+	for (; map && !found; map = map->l_next)
+		found = find_in(map, name);
+	for (map = own->l_prev; map && !found; map = map->l_prev)
+		found = find_in(map, name);
+	return found;
+}
+
+/* --- until it is known --- */
+
+static void free_sized_by_free(void *block, size_t size)
+{
+	real_alloc.free(block);
+}
+
+static void free_aligned_sized_by_free(void *block, size_t alignment, size_t size)
+{
+	real_alloc.free(block);
+}
+
+/* Several threads may do this at once: they find the same. */
+static COLD void look_up(void)
+{
+#define ROW(name) { #name, offsetof(struct real_alloc, name) }
+	static const struct {
+		const char *name;
+		size_t offset;
+	} rows[] = {
+		ROW(malloc),
+		ROW(free),
+		ROW(calloc),
+		ROW(realloc),
+		ROW(posix_memalign),
+		ROW(aligned_alloc),
+		ROW(memalign),
+		ROW(valloc),
+		ROW(pvalloc),
+		ROW(cfree),
+		ROW(free_sized),
+		ROW(free_aligned_sized),
+	};
+#undef ROW
+	struct real_alloc found = { .cfree = NULL };
+	struct link_map *own = NULL;
+	Dl_info info;
+
+	if (!dladdr1((void *)look_up, &info, (void **)&own, RTLD_DL_LINKMAP) || !own)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		*(void **)((char *)&found + rows[i].offset) = find_next(own, rows[i].name);
+	if (!found.cfree)
+		found.cfree = found.free;
+	if (!found.free_sized)
+		found.free_sized = free_sized_by_free;
+	if (!found.free_aligned_sized)
+		found.free_aligned_sized = free_aligned_sized_by_free;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		__atomic_store_n((void **)((char *)&real_alloc + rows[i].offset),
+			*(void **)((char *)&found + rows[i].offset), __ATOMIC_RELEASE);
+}
+
+static void *first_malloc(size_t size)
+{
+	look_up();
+	return real_alloc.malloc(size);
+}
+
+static void first_free(void *block)
+{
+	look_up();
+	real_alloc.free(block);
+}
+
+static void *first_calloc(size_t count, size_t size)
+{
+	look_up();
+	return real_alloc.calloc(count, size);
+}
+
+static void *first_realloc(void *block, size_t size)
+{
+	look_up();
+	return real_alloc.realloc(block, size);
+}
+
+static int first_posix_memalign(void **block, size_t alignment, size_t size)
+{
+	look_up();
+	return real_alloc.posix_memalign(block, alignment, size);
+}
+
+static void *first_aligned_alloc(size_t alignment, size_t size)
+{
+	look_up();
+	return real_alloc.aligned_alloc(alignment, size);
+}
+
+static void *first_memalign(size_t alignment, size_t size)
+{
+	look_up();
+	return real_alloc.memalign(alignment, size);
+}
+
+static void *first_valloc(size_t size)
+{
+	look_up();
+	return real_alloc.valloc(size);
+}
+
+static void *first_pvalloc(size_t size)
+{
+	look_up();
+	return real_alloc.pvalloc(size);
+}
+
+static void first_cfree(void *block)
+{
+	look_up();
+	real_alloc.cfree(block);
+}
+
+static void first_free_sized(void *block, size_t size)
+{
+	look_up();
+	real_alloc.free_sized(block, size);
+}
+
+static void first_free_aligned_sized(void *block, size_t alignment, size_t size)
+{
+	look_up();
+	real_alloc.free_aligned_sized(block, alignment, size);
+}
+
+struct real_alloc real_alloc = {
+	.malloc = first_malloc,
+	.free = first_free,
+	.calloc = first_calloc,
+	.realloc = first_realloc,
+	.posix_memalign = first_posix_memalign,
+	.aligned_alloc = first_aligned_alloc,
+	.memalign = first_memalign,
+	.valloc = first_valloc,
+	.pvalloc = first_pvalloc,
+	.cfree = first_cfree,
+	.free_sized = first_free_sized,
+	.free_aligned_sized = first_free_aligned_sized,
+};

@@ -1,0 +1,33 @@
+/*
+ * The allocator behind our hooks: the next in the order in which ld.so searches libraries, be it
+ * libc's or another that was preloaded or linked.
+ *
+ * It is looked up without dlsym, which may allocate and waits for the loader's lock: the first call
+ * may come from anywhere, also before any constructor.  Until then each pointer leads to a function
+ * that looks all of them up and goes on to the right one.
+ */
+#ifndef AGENT_REAL_ALLOC_H
+#define AGENT_REAL_ALLOC_H
+
+#include <stddef.h>
+
+#include "base/compiler.h"
+
+struct real_alloc {
+	void *(*malloc)(size_t size);
+	void (*free)(void *block);
+	void *(*calloc)(size_t count, size_t size);
+	void *(*realloc)(void *block, size_t size);
+	int (*posix_memalign)(void **block, size_t alignment, size_t size);
+	void *(*aligned_alloc)(size_t alignment, size_t size);
+	void *(*memalign)(size_t alignment, size_t size);
+	void *(*valloc)(size_t size);
+	void *(*pvalloc)(size_t size);
+	void (*cfree)(void *block); /* free, where there is none; the next two likewise */
+	void (*free_sized)(void *block, size_t size);
+	void (*free_aligned_sized)(void *block, size_t alignment, size_t size);
+};
+
+extern struct real_alloc real_alloc HIDDEN;
+
+#endif

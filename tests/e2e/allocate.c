@@ -1,0 +1,411 @@
+/*
+ * Allocates in known ways:
+ *
+ *     allocate doors	every function of the allocator, each called from a function of its own
+ *     allocate errors	calls that fail, or are odd; what came of them goes to stdout
+ *     allocate sites	eight call sites in eight threads, small and large, kept and freed
+ *     allocate idle	64 MiB kept in 1000 blocks, then waits for its stdin to end
+ *
+ * "doors" and "sites" print the truth, a line per function:
+ *     NAME ALLOCATED_OBJECTS ALLOCATED_BYTES IN_USE_OBJECTS IN_USE_BYTES
+ * Compiled without optimisation of allocator calls (-fno-builtin).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define SITE __attribute__((noipa))
+
+struct truth {
+	uint64_t objects, bytes, held_objects, held_bytes;
+};
+
+static void took(struct truth *t, size_t size)
+{
+	t->objects++;
+	t->bytes += size;
+	t->held_objects++;
+	t->held_bytes += size;
+}
+
+static void gave(struct truth *t, size_t size)
+{
+	t->held_objects--;
+	t->held_bytes -= size;
+}
+
+static void tell(const char *name, const struct truth *t)
+{
+	printf("%s %llu %llu %llu %llu\n", name, (unsigned long long)t->objects,
+		(unsigned long long)t->bytes, (unsigned long long)t->held_objects,
+		(unsigned long long)t->held_bytes);
+}
+
+static void *volatile keep[200000];
+static size_t kept;
+
+static void *hold(void *block)
+{
+	if (!block)
+		abort();
+	keep[kept++] = block;
+	return block;
+}
+
+/* --- doors --- */
+
+#define TIMES 50
+
+/* Each keeps half of its blocks. */
+#define DOOR(name, size, call)                                                                  \
+	static SITE void door_##name(struct truth *t)                                           \
+	{                                                                                       \
+		for (int i = 0; i < TIMES; i++) {                                               \
+			void *block = call;                                                     \
+                                                                                                \
+			if (!block)                                                             \
+				abort();                                                        \
+			took(t, size);                                                          \
+			if (i % 2) {                                                            \
+				hold(block);                                                    \
+			} else {                                                                \
+				free(block);                                                    \
+				gave(t, size);                                                  \
+			}                                                                       \
+		}                                                                               \
+	}
+
+static void *by_posix_memalign(size_t alignment, size_t size)
+{
+	void *block = NULL;
+
+	return posix_memalign(&block, alignment, size) ? NULL : block;
+}
+
+DOOR(malloc, 1000, malloc(1000))
+DOOR(malloc_0, 0, malloc(0))
+DOOR(calloc, 7 * 111, calloc(7, 111))
+DOOR(realloc_null, 333, realloc(NULL, 333))
+DOOR(reallocarray_null, 3 * 50, reallocarray(NULL, 3, 50))
+DOOR(aligned_alloc, 128, aligned_alloc(64, 128))
+DOOR(memalign, 200, memalign(32, 200))
+DOOR(valloc, 5000, valloc(5000))
+DOOR(pvalloc, 100, pvalloc(100))
+DOOR(strdup, 12, strdup("hello world"))
+DOOR(large, 3 << 20, malloc(3 << 20))
+DOOR(posix_memalign, 777, by_posix_memalign(4096, 777))
+
+/* Growing, in place or not, frees the old size and allocates the new one. */
+static SITE void door_realloc(struct truth *t)
+{
+	for (int i = 0; i < TIMES; i++) {
+		void *block = NULL;
+		size_t size = 0;
+
+		for (size_t next = 100; next < 1000000; next *= 3, size = next / 3) {
+			block = realloc(block, next);
+			if (!block)
+				abort();
+			if (size)
+				gave(t, size);
+			took(t, next);
+		}
+		block = realloc(block, 50);
+		gave(t, size);
+		took(t, 50);
+		hold(block);
+	}
+}
+
+/* A block that cannot grow is still there; realloc to 0 frees. */
+static SITE void door_realloc_odd(struct truth *t)
+{
+	for (int i = 0; i < TIMES; i++) {
+		void *block = malloc(400);
+		volatile size_t too_much = PTRDIFF_MAX;
+
+		took(t, 400);
+		if (realloc(block, too_much) || reallocarray(block, too_much, 4) ||
+			reallocarray(block, too_much, 1))
+			abort();
+		if (i % 2) {
+			hold(block);
+			continue;
+		}
+		if (realloc(block, 0))
+			abort();
+		gave(t, 400);
+	}
+}
+
+static void *free_all(void *list)
+{
+	void **blocks = list;
+
+	for (int i = 0; i < TIMES; i++)
+		free(blocks[i]);
+	return NULL;
+}
+
+static SITE void door_other_thread(struct truth *t, void **blocks)
+{
+	for (int i = 0; i < TIMES; i++) {
+		blocks[i] = malloc(64);
+		took(t, 64);
+	}
+}
+
+static void with_other_thread(struct truth *t)
+{
+	void *blocks[TIMES];
+	pthread_t thread;
+
+	door_other_thread(t, blocks);
+	if (pthread_create(&thread, NULL, free_all, blocks) != 0)
+		abort();
+	pthread_join(thread, NULL);
+	for (int i = 0; i < TIMES; i++)
+		gave(t, 64);
+}
+
+static void doors(void)
+{
+#define ROW(name) { "door_" #name, door_##name }
+	static const struct {
+		const char *name;
+		void (*run)(struct truth *t);
+	} rows[] = { ROW(malloc), ROW(malloc_0), ROW(calloc), ROW(realloc_null),
+		ROW(reallocarray_null), ROW(aligned_alloc), ROW(memalign), ROW(valloc),
+		ROW(pvalloc), ROW(strdup), ROW(large), ROW(posix_memalign), ROW(realloc),
+		ROW(realloc_odd), { "door_other_thread", with_other_thread } };
+#undef ROW
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct truth t = { .objects = 0 };
+
+		rows[i].run(&t);
+		tell(rows[i].name, &t);
+	}
+}
+
+/* --- errors --- */
+
+static void show(const char *what, const void *block, int error)
+{
+	printf("%s: %s, errno %d\n", what, block ? "a block" : "NULL", error);
+}
+
+#define SHOW(call)                                                                              \
+	do {                                                                                    \
+		errno = 99;                                                                     \
+		void *got = call;                                                               \
+		int error = errno;                                                              \
+                                                                                                \
+		show(#call, got, error);                                                        \
+		errno = 77;                                                                     \
+		free(got);                                                                      \
+		printf("free: errno %d\n", errno);                                              \
+	} while (0)
+
+static void errors(void)
+{
+	volatile size_t most = SIZE_MAX, half = (size_t)1 << 63;
+	void *block = &block;
+
+	for (int i = 0; i < 3; i++) {
+		SHOW(malloc(0));
+		SHOW(malloc(100));
+		SHOW(malloc(most));
+		SHOW(malloc(half));
+		SHOW(malloc(half + 4096));
+		SHOW(calloc(most, most));
+		SHOW(calloc(half, 2));
+		SHOW(calloc(0, most));
+		SHOW(realloc(NULL, most));
+		SHOW(reallocarray(NULL, half, 2));
+		SHOW(aligned_alloc(64, most));
+		SHOW(memalign(64, most));
+		SHOW(valloc(most - 4096));
+		SHOW(malloc(5 << 20));
+		free(NULL);
+		errno = 55;
+		printf("posix_memalign 3: %d\n", posix_memalign(&block, 3, 10));
+		printf("posix_memalign most: %d\n", posix_memalign(&block, 64, most));
+		printf("errno %d, block %d\n", errno, block == &block);
+		block = malloc(1000);
+		memset(block, 7, 1000);
+		errno = 0;
+		printf("realloc most: %d, errno %d\n", realloc(block, most) != NULL, errno);
+		printf("still there: %d\n", ((char *)block)[999]);
+		block = realloc(block, 5000);
+		printf("grown: %d, usable %d\n", ((char *)block)[999],
+			malloc_usable_size(block) >= 5000);
+		free(block);
+		block = &block;
+		block = aligned_alloc(4096, 8192);
+		printf("aligned: %d\n", (int)((uintptr_t)block % 4096));
+		free(block);
+		block = &block;
+	}
+}
+
+/* --- sites --- */
+
+#define THREADS 8
+#define SITES 8
+
+static const struct {
+	size_t smallest, largest; /* bytes */
+	uint64_t total; /* bytes, of all threads */
+	int kept_of_ten;
+} sites[SITES] = {
+	{ 16, 16, 120 << 20, 0 },
+	{ 100, 100, 110 << 20, 10 },
+	{ 1024, 1024, 160 << 20, 5 },
+	{ 32, 128, 120 << 20, 1 },
+	{ 65536, 65536, 400 << 20, 5 },
+	{ 16, 262144, 800 << 20, 5 },
+	{ 1 << 20, 1 << 20, 800 << 20, 5 },
+	{ 10 << 20, 10 << 20, (uint64_t)1600 << 20, 5 },
+};
+
+struct worker {
+	pthread_t thread;
+	uint64_t random;
+	struct truth truths[SITES];
+};
+
+static uint64_t next_random(struct worker *w)
+{
+	w->random ^= w->random << 13;
+	w->random ^= w->random >> 7;
+	w->random ^= w->random << 17;
+	return w->random;
+}
+
+/* Blocks that a thread gives up are freed by the one that comes next to the same place. */
+static void *orphans[64];
+
+static void pass_on(struct worker *w, void *block)
+{
+	free(__atomic_exchange_n(&orphans[next_random(w) % 64], block, __ATOMIC_ACQ_REL));
+}
+
+static inline __attribute__((always_inline)) void run_site(struct worker *w, int site)
+{
+	const size_t smallest = sites[site].smallest, largest = sites[site].largest;
+	struct truth *t = &w->truths[site];
+
+	while (t->bytes < sites[site].total / THREADS) {
+		size_t size = smallest;
+		void *block;
+
+		/* As many of 16 to 32 bytes as of 128 to 256 KiB. */
+		if (largest > smallest)
+			for (size = smallest << next_random(w) % 15; size > largest / 2;)
+				size = smallest << next_random(w) % 15;
+		if (largest > smallest)
+			size += next_random(w) % size;
+		block = malloc(size);
+		if (!block)
+			abort();
+		took(t, size);
+		if ((int)(next_random(w) % 10) < sites[site].kept_of_ten)
+			continue; /* a leak */
+		gave(t, size);
+		if (size >= 1 << 20)
+			free(block); /* not 64 of them at once */
+		else
+			pass_on(w, block);
+	}
+}
+
+#define RUN_SITE(n)                                                                             \
+	static SITE void site_##n(struct worker *w)                                             \
+	{                                                                                       \
+		run_site(w, n);                                                                 \
+	}
+RUN_SITE(0)
+RUN_SITE(1)
+RUN_SITE(2)
+RUN_SITE(3)
+RUN_SITE(4)
+RUN_SITE(5)
+RUN_SITE(6)
+RUN_SITE(7)
+
+static void *work(void *argument)
+{
+	static void (*const run[SITES])(struct worker *w) = { site_0, site_1, site_2, site_3,
+		site_4, site_5, site_6, site_7 };
+
+	for (int i = 0; i < SITES; i++)
+		run[i](argument);
+	return NULL;
+}
+
+static void all_sites(void)
+{
+	static struct worker workers[THREADS];
+	char name[] = "site_0";
+
+	for (int i = 0; i < THREADS; i++) {
+		workers[i].random = 88172645463325252u + (uint64_t)i * 7919;
+		pthread_create(&workers[i].thread, NULL, work, &workers[i]);
+	}
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(workers[i].thread, NULL);
+	for (int i = 0; i < 64; i++)
+		free(orphans[i]);
+	for (int site = 0; site < SITES; site++) {
+		struct truth all = { .objects = 0 };
+
+		for (int i = 0; i < THREADS; i++) {
+			all.objects += workers[i].truths[site].objects;
+			all.bytes += workers[i].truths[site].bytes;
+			all.held_objects += workers[i].truths[site].held_objects;
+			all.held_bytes += workers[i].truths[site].held_bytes;
+		}
+		name[5] = (char)('0' + site);
+		tell(name, &all);
+	}
+}
+
+/* --- idle --- */
+
+static SITE void idle(void)
+{
+	char byte;
+
+	for (int i = 0; i < 1000; i++)
+		hold(malloc((64 << 20) / 1000));
+	puts("ready");
+	fflush(stdout);
+	while (read(STDIN_FILENO, &byte, 1) > 0)
+		continue;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		void (*run)(void);
+	} rows[] = { { "doors", doors }, { "errors", errors }, { "sites", all_sites },
+		{ "idle", idle } };
+
+	for (size_t i = 0; argc == 2 && i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (strcmp(argv[1], rows[i].name) == 0) {
+			rows[i].run();
+			return 0;
+		}
+	fprintf(stderr, "usage: allocate doors|errors|sites|idle\n");
+	return 2;
+}

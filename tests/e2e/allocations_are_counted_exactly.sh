@@ -1,0 +1,86 @@
+#!/bin/bash
+# With heap=1 every function of the allocator is counted to the byte: allocated, and in use at the
+# end; errors, results and errno are what they are without us.  Each kind of profile has its name.
+. "${srcdir:-.}/tests/e2e/lib.sh"
+need_helper allocate
+need_go
+cd "$work" || exit 99
+
+# as_told NAME TRUTH: the profile says of each function what the program said.
+as_told() {
+	local column=1
+	for index in alloc_objects alloc_space inuse_objects inuse_space; do
+		column=$((column + 1))
+		pprof "$1" -top -nodefraction=0 -nodecount=100000 -sample_index=$index -unit=B
+		awk -v column=$column '
+			NR == FNR { truth[$1] = $column; next }
+			/flat%/ { on = 1; next }
+			on { got[$6] = $4 + 0 }
+			END {
+				for (name in truth)
+					if (truth[name] != got[name] + 0) {
+						print name, "has", got[name] + 0, "not", truth[name]
+						bad = 1
+					}
+				exit bad
+			}' "$2" "$work/out" || fail "$1: $index is not as the program says"
+	done
+}
+
+"$helpers/allocate" doors >plain
+[ "$(wc -l <plain)" -ge 15 ] || fail "allocate told too little: $(cat plain)"
+record_well exact --heap --heap-interval=1 -- "$helpers/allocate" doors
+cmp plain exact.out || fail "record changes what it prints"
+as_told exact plain
+pprof exact -raw
+has '^PeriodType: space bytes'
+has '^Period: 1$'
+has '^alloc_objects/count alloc_space/bytes inuse_objects/count inuse_space/bytes\[dflt\]'
+pprof exact -traces
+has 'bytes: +1kB'
+has_not 'plugprof\.so|_when_due|alloc_sampler'
+# The allocator's own functions are no part of a stack: the leaf is who called.
+pprof exact -top -nodefraction=0 -nodecount=100000 -focus='^door_'
+has_not ' (__libc_)?(malloc|calloc|realloc|memalign|posix_memalign|aligned_alloc)$'
+preload "cpu=off,heap=1,file=$work/alone.pb.gz" "$helpers/allocate" doors >alone.out 2>&1
+cmp plain alone.out || fail "the agent alone changes what it prints"
+as_told alone plain
+[ ! -e alone.heap.pb.gz ] || fail "a heap profile alone has another name than asked for"
+
+"$helpers/allocate" errors >plain_errors
+for settings in heap=1 heap=100 heap=512k heap=off; do
+	preload "cpu=off,$settings,file=$work/errors.pb.gz" "$helpers/allocate" errors >errors.out 2>&1
+	cmp plain_errors errors.out || fail "$settings: errors are not what they are without us"
+done
+
+# --- names ---
+
+files_are() {
+	echo ./*.pb.gz | sed 's/\.[0-9]\{2,\}\./.PID./g' >names
+	[ "$(cat names)" = "$*" ] || fail "files $(cat names), expected $*"
+	rm -f ./*.pb.gz
+}
+mkdir names.d
+cd names.d || exit 99
+both() {
+	"$tool" record --spool="$spool" -q "$@" -- "$helpers/allocate" doors >out 2>&1 || fail "record $*: $(cat out)"
+}
+both -o x.pb.gz
+files_are ./x.heap.pb.gz ./x.pb.gz
+both
+files_are ./allocate.PID.cpu.pb.gz ./allocate.PID.heap.pb.gz
+both --heap
+files_are ./allocate.PID.heap.pb.gz
+both --heap -o y.pb.gz
+files_are ./y.pb.gz
+both --cpu -o y.pb.gz
+files_are ./y.pb.gz
+both --cpu --heap -o y.pb.gz
+files_are ./y.heap.pb.gz ./y.pb.gz
+both -o /dev/null
+files_are './*.pb.gz'
+PLUGPROF=cpu=off both -o z.pb.gz
+files_are ./z.pb.gz
+PLUGPROF=cpu=off "$tool" record --heap-interval=off true 2>err && fail "neither kind, and no complaint"
+grep -q neither err || fail "neither kind: $(cat err)"
+finish
