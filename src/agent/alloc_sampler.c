@@ -99,6 +99,18 @@ COLD bool alloc_sampler_takes(size_t size)
 
 /* --- samples --- */
 
+/* The filter as it was when BLOCK was surely still among the live ones. */
+static bool remove_live(struct spool_writer *spool, const void *block, struct spool_live *was)
+{
+	struct live_filter *filter = __atomic_load_n(&live_filter_current, __ATOMIC_SEQ_CST);
+
+	if (!spool_remove_live(spool, (uint64_t)block, was))
+		return false;
+	live_filter_remove(filter, (uint64_t)block);
+	spool_count(spool, SPOOL_COUNT_HEAP_FREES, 1);
+	return true;
+}
+
 static bool is_past_stop(uint64_t now_ns)
 {
 	return stop_at_ns && now_ns >= stop_at_ns;
@@ -134,8 +146,8 @@ static void record(struct spool_writer *spool, const void *block, size_t size)
 		/* Behind the walk, which may have met a library for the first time: the block is
 		 * then younger than its load. */
 		live.time_ns = monotonic_ns();
-		if (live_filter_has(block) && spool_remove_live(spool, live.address, &stale))
-			spool_count(spool, SPOOL_COUNT_HEAP_FREES, 1); /* past our hooks */
+		if (live_filter_has(block))
+			remove_live(spool, block, &stale); /* freed past our hooks */
 		spool_add_allocation(spool, live.stack, heap_weight_of(size, rate_bytes));
 		if (spool_add_live(spool, &live))
 			live_filter_add(spool, live.address);
@@ -166,11 +178,8 @@ COLD bool alloc_sampler_forget(const void *block, struct spool_live *was)
 {
 	struct spool_writer *spool = current_spool();
 
-	if (!spool || is_past_stop(stop_at_ns ? monotonic_ns() : 0) ||
-		!spool_remove_live(spool, (uint64_t)block, was))
-		return false;
-	spool_count(spool, SPOOL_COUNT_HEAP_FREES, 1);
-	return true;
+	return spool && !is_past_stop(stop_at_ns ? monotonic_ns() : 0) &&
+		remove_live(spool, block, was);
 }
 
 void alloc_sampler_put_back(const struct spool_live *was)

@@ -3,67 +3,105 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "base/compiler.h"
 #include "base/syscalls.h"
 #include "spool/heap_writer.h"
 
-#define BITS_MIN 65536
+#define BITS_MIN 32768
 #define BITS_MAX (4u << 20)
-#define BITS_A_LIVE_ONE 32 /* at least, when made anew */
-#define BITS_A_SET_ONE 12 /* fewer than that: make it anew */
+#define BITS_A_LIVE_ONE 32 /* at least, when made */
+#define BITS_A_SET_ONE 12 /* with fewer than that it grows */
+#define COUNT_MAX 255 /* there it stays */
 
-/* Two words: to zeroed memory that answers no, and to one that answers yes. */
-static const struct {
+/* One that answers no, and one that answers yes, whatever is asked. */
+static struct {
 	struct live_filter filter;
-	uint32_t word;
-} nothing, everything = { .word = 1 };
+	struct live_filter_word word;
+} nothing, everything = { .word.bits = 1 };
 
-const struct live_filter *live_filter_current = &nothing.filter;
+struct live_filter *live_filter_current = &nothing.filter;
 static struct live_filter *filling; /* the next one; NULL: none is being made */
 static uint32_t maker_lock;
 
-/* A filter is used again when as many others were current since, so no thread reads it still. */
-#define RING 8
-static struct live_filter *ring[RING];
-static uint32_t ring_next;
-
-static size_t size_of(uint32_t bits)
+static uint8_t *counter_of(struct live_filter *f, uint32_t bit)
 {
-	return sizeof(struct live_filter) + bits / 8;
+	return (uint8_t *)&f->words[(f->mask + 1) / 32] + bit;
 }
 
-/* An empty one of BITS bits.  NULL: no memory. */
+/* An empty one.  NULL: no memory. */
 static struct live_filter *make_empty(uint32_t bits)
 {
-	struct live_filter **slot = &ring[ring_next++ % RING];
+	const size_t size =
+		sizeof(struct live_filter) + bits / 32 * sizeof(struct live_filter_word) + bits;
+	long memory = raw_syscall6(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct live_filter *f = (struct live_filter *)memory;
 
-	if (!*slot || (*slot)->mask + 1 < bits) {
-		long memory = raw_syscall6(SYS_mmap, 0, (long)size_of(bits), PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-		if (memory < 0 && memory > -4096)
-			return NULL;
-		/* The smaller one before it may still be read: it is left. */
-		*slot = (struct live_filter *)memory;
-	} else {
-		memset(*slot, 0, size_of((*slot)->mask + 1));
-	}
-	(*slot)->mask = bits - 1;
-	return *slot;
+	if (memory < 0 && memory > -4096)
+		return NULL;
+	f->mask = bits - 1;
+	return f;
 }
 
-static void set_bit(struct live_filter *f, uint64_t address)
+/* The change, as one with the number of changes. */
+static bool change(struct live_filter_word *word, struct live_filter_word *seen, uint32_t bits,
+	uint32_t changes)
 {
-	const uint32_t bit = live_filter_hash((void *)address) & f->mask;
-	const uint32_t set = (uint32_t)1 << (bit % 32);
+	struct live_filter_word next = { bits, changes };
 
-	if (!(__atomic_fetch_or(&f->words[bit / 32], set, __ATOMIC_SEQ_CST) & set))
+	return __atomic_compare_exchange(
+		word, seen, &next, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+/* First the counter, then the bit: so who takes the bit away either sees the counter, or that the
+ * word has changed. */
+static void add_to(struct live_filter *f, uint64_t address)
+{
+	const uint32_t bit = live_filter_hash(address) & f->mask;
+	const uint32_t set = (uint32_t)1 << (bit % 32);
+	struct live_filter_word *word = &f->words[bit / 32], seen;
+	uint8_t *counter = counter_of(f, bit);
+	uint8_t count = __atomic_load_n(counter, __ATOMIC_RELAXED);
+
+	while (count != COUNT_MAX &&
+		!__atomic_compare_exchange_n(counter, &count, (uint8_t)(count + 1), true,
+			__ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		continue;
+	__atomic_load(word, &seen, __ATOMIC_RELAXED);
+	while (!change(word, &seen, seen.bits | set, seen.changes + 1))
+		continue;
+	if (!(seen.bits & set))
 		__atomic_fetch_add(&f->bits_set, 1, __ATOMIC_RELAXED);
 }
 
-static void set_bit_of(uint64_t address, void *filter)
+void live_filter_remove(struct live_filter *f, uint64_t address)
 {
-	set_bit(filter, address);
+	const uint32_t bit = live_filter_hash(address) & f->mask;
+	const uint32_t set = (uint32_t)1 << (bit % 32);
+	struct live_filter_word *word = &f->words[bit / 32], seen;
+	uint8_t *counter, count;
+
+	if (f == &everything.filter || f == &nothing.filter)
+		return;
+	counter = counter_of(f, bit);
+	count = __atomic_load_n(counter, __ATOMIC_RELAXED);
+	do {
+		if (count == COUNT_MAX || count == 0)
+			return;
+	} while (!__atomic_compare_exchange_n(counter, &count, (uint8_t)(count - 1), true,
+		__ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+	do {
+		__atomic_load(word, &seen, __ATOMIC_SEQ_CST);
+		if (__atomic_load_n(counter, __ATOMIC_SEQ_CST) || !(seen.bits & set))
+			return; /* another one's bit by now */
+	} while (!change(word, &seen, seen.bits & ~set, seen.changes));
+	__atomic_fetch_sub(&f->bits_set, 1, __ATOMIC_RELAXED);
+}
+
+/* --- growing --- */
+
+static void add_live(uint64_t address, void *filter)
+{
+	add_to(filter, address);
 }
 
 static void count_one(uint64_t address, void *count)
@@ -72,16 +110,17 @@ static void count_one(uint64_t address, void *count)
 	++*(uint32_t *)count;
 }
 
-static bool is_worn(const struct live_filter *f)
+static bool is_too_small(const struct live_filter *f)
 {
 	return __atomic_load_n(&f->bits_set, __ATOMIC_RELAXED) > (f->mask + 1) / BITS_A_SET_ONE;
 }
 
 /*
  * An allocation is first among the live ones, then FILLING is looked at, then CURRENT.  So where it
- * saw no FILLING it is either found below, or CURRENT was this one by then.
+ * saw no FILLING it is either found below, or CURRENT was this one by then.  Counters may come out
+ * too high, as when it is both added and found; that makes a false "yes" at worst.
  */
-static void make_anew(struct spool_writer *spool)
+static void make(struct spool_writer *spool)
 {
 	uint32_t bits = BITS_MIN, live = 0;
 	struct live_filter *next;
@@ -97,7 +136,7 @@ static void make_anew(struct spool_writer *spool)
 		__atomic_store_n(&live_filter_current, &everything.filter, __ATOMIC_SEQ_CST);
 	} else {
 		__atomic_store_n(&filling, next, __ATOMIC_SEQ_CST);
-		spool_each_live(spool, set_bit_of, next);
+		spool_each_live(spool, add_live, next);
 		__atomic_store_n(&live_filter_current, next, __ATOMIC_SEQ_CST);
 		__atomic_store_n(&filling, NULL, __ATOMIC_SEQ_CST);
 	}
@@ -109,7 +148,7 @@ void live_filter_start(struct spool_writer *spool, bool every)
 	if (every)
 		__atomic_store_n(&live_filter_current, &everything.filter, __ATOMIC_SEQ_CST);
 	else
-		make_anew(spool);
+		make(spool);
 }
 
 void live_filter_stop(void)
@@ -126,14 +165,13 @@ void live_filter_restart_in_child(void)
 void live_filter_add(struct spool_writer *spool, uint64_t address)
 {
 	struct live_filter *next = __atomic_load_n(&filling, __ATOMIC_SEQ_CST);
-	struct live_filter *now = (struct live_filter *)__atomic_load_n(
-		&live_filter_current, __ATOMIC_SEQ_CST);
+	struct live_filter *now = __atomic_load_n(&live_filter_current, __ATOMIC_SEQ_CST);
 
 	if (next)
-		set_bit(next, address);
+		add_to(next, address);
 	if (now == &everything.filter || now == &nothing.filter)
 		return;
-	set_bit(now, address);
-	if (UNLIKELY(is_worn(now)))
-		make_anew(spool);
+	add_to(now, address);
+	if (UNLIKELY(is_too_small(now)) && !next)
+		make(spool);
 }

@@ -1,8 +1,7 @@
 /*
  * Which addresses may be those of sampled allocations: a bitset by hashed address that free() asks
- * before anything else.  It has no false "no", and few false "yes": a bit is set before its
- * address is handed out; bits of what was freed stay until, now and then, the set is
- * made anew from the live allocations, in whatever size fits their number.
+ * before anything else.  It has no false "no" and few false "yes".  It grows with the number of live
+ * samples; what it was is left, for somebody may still be reading it.
  */
 #ifndef AGENT_LIVE_FILTER_H
 #define AGENT_LIVE_FILTER_H
@@ -13,27 +12,32 @@
 #include "base/compiler.h"
 #include "spool/spool_writer.h"
 
+/* 32 bits of the set, and how often one of them was set. */
+struct live_filter_word {
+	uint32_t bits;
+	uint32_t changes;
+} __attribute__((aligned(8)));
+
 struct live_filter {
 	uint32_t mask; /* bits less one */
-	uint32_t bits_set; /* about; only adders look */
-	uint32_t words[];
+	uint32_t bits_set; /* about */
+	struct live_filter_word words[]; /* and behind them a counter of one byte for each bit */
 };
 
-extern const struct live_filter *live_filter_current HIDDEN; /* always there */
+extern struct live_filter *live_filter_current HIDDEN; /* always there */
 
-static inline uint32_t live_filter_hash(const void *address)
+static inline uint32_t live_filter_hash(uint64_t address)
 {
-	return (uint32_t)((uint64_t)address * 0xffffffff9e3779b1u >> 32);
+	return (uint32_t)(address * 0xffffffff9e3779b1u >> 32);
 }
 
 /* May ADDRESS be a sampled one?  Signal-safe, any thread. */
 static inline bool live_filter_has(const void *address)
 {
-	const struct live_filter *f =
-		__atomic_load_n(&live_filter_current, __ATOMIC_RELAXED);
-	const uint32_t bit = live_filter_hash(address) & f->mask;
+	const struct live_filter *f = __atomic_load_n(&live_filter_current, __ATOMIC_RELAXED);
+	const uint32_t bit = live_filter_hash((uint64_t)address) & f->mask;
 
-	return f->words[bit / 32] >> (bit % 32) & 1;
+	return f->words[bit / 32].bits >> (bit % 32) & 1;
 }
 
 /* From now on there may be some: those in SPOOL.  Where EVERY allocation is one, it is no use to
@@ -44,7 +48,11 @@ void live_filter_stop(void);
 /* fork() has made a process with one thread. */
 void live_filter_restart_in_child(void);
 
-/* ADDRESS is among SPOOL's live ones already.  Signal-safe, any thread. */
+/* Signal-safe, any thread. */
+
+/* ADDRESS is among SPOOL's live ones already. */
 void live_filter_add(struct spool_writer *spool, uint64_t address);
+/* ADDRESS is not among the live ones any more; it was when F was live_filter_current. */
+void live_filter_remove(struct live_filter *f, uint64_t address);
 
 #endif

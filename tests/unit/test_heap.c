@@ -71,6 +71,16 @@ static bool add(uint64_t address, uint64_t size, uint32_t stack)
 			.address = address, .size = size, .time_ns = 7, .stack = stack });
 }
 
+static bool remove_live(uint64_t address, struct spool_live *was)
+{
+	struct live_filter *filter = live_filter_current;
+
+	if (!spool_remove_live(&w, address, was))
+		return false;
+	live_filter_remove(filter, address);
+	return true;
+}
+
 static size_t count_live(const struct spool_reader *r)
 {
 	struct spool_live live;
@@ -323,7 +333,7 @@ static void *come_and_go(void *argument)
 		if (i <= HELD)
 			continue;
 		ck_assert(live_filter_has((void *)(own + (i - HELD) * 16)));
-		ck_assert(spool_remove_live(&w, own + (i - HELD) * 16, &was));
+		ck_assert(remove_live(own + (i - HELD) * 16, &was));
 		ck_assert_uint_eq(was.size, i - HELD);
 	}
 	return NULL;
@@ -416,18 +426,37 @@ START_TEST(the_filter_knows_every_live_one_and_few_others)
 	live_filter_stop();
 	ck_assert(!live_filter_has((void *)0x1000));
 	live_filter_start(&w, false);
-	/* A thousand at a time, of as many as make it wear out often; at last 5,000. */
+	/* A thousand at a time; at last 5,000, so that it grows. */
 	for (uint64_t i = 1; i <= 100000; i++) {
 		ck_assert(add(hash_mix(i) & ~(uint64_t)15, i, slot));
 		live_filter_add(&w, hash_mix(i) & ~(uint64_t)15);
 		if (i > 1000 && i <= 96000)
-			ck_assert(spool_remove_live(&w, hash_mix(i - 1000) & ~(uint64_t)15, &was));
+			ck_assert(remove_live(hash_mix(i - 1000) & ~(uint64_t)15, &was));
 	}
 	for (uint64_t i = 96000; i <= 100000; i++)
 		ck_assert(live_filter_has((void *)(hash_mix(i) & ~(uint64_t)15)));
 	for (uint64_t i = 1; i <= 10000; i++)
 		wrong += live_filter_has((void *)(hash_mix(i + 1000000) & ~(uint64_t)15));
 	ck_assert_uint_lt(wrong, 1000);
+}
+END_TEST
+
+START_TEST(the_filter_forgets_what_was_freed)
+{
+	const uint32_t slot = intern(&w, 1, 1);
+	struct spool_live was;
+	uint32_t known = 0;
+
+	live_filter_start(&w, false);
+	for (uint64_t i = 1; i <= 1000; i++) {
+		ck_assert(add(i * 16, i, slot));
+		live_filter_add(&w, i * 16);
+	}
+	for (uint64_t i = 1; i <= 1000; i++)
+		ck_assert(remove_live(i * 16, &was));
+	for (uint64_t i = 1; i <= 100000; i++)
+		known += live_filter_has((void *)(i * 16));
+	ck_assert_uint_eq(known, 0);
 }
 END_TEST
 
@@ -467,6 +496,7 @@ int main(void)
 	tcase_add_test(threads, at_no_moment_is_more_in_use_than_was_allocated);
 
 	tcase_add_test(filter, the_filter_knows_every_live_one_and_few_others);
+	tcase_add_test(filter, the_filter_forgets_what_was_freed);
 	tcase_add_test(filter, where_every_block_is_sampled_the_filter_says_yes);
 
 	TCase *const cases[] = { weights, tables, threads, filter };
