@@ -1,7 +1,7 @@
 /*
  * Which addresses may be those of sampled allocations: a bitset by hashed address that free() asks
- * before anything else.  It has no false "no" and few false "yes".  It grows with the number of live
- * samples; what it was is left, for somebody may still be reading it.
+ * before anything else.  It has no false "no" and few false "yes".  It grows with the number of
+ * live samples; what it was is left, for somebody may still be reading it.
  */
 #ifndef AGENT_LIVE_FILTER_H
 #define AGENT_LIVE_FILTER_H

@@ -145,6 +145,18 @@ int finish_spool(const struct spool_reader *spool, const char *path, unsigned in
 	return r;
 }
 
+int finish_snapshot(const struct spool_reader *spool, const char *path, unsigned int flags,
+	struct summary *summary)
+{
+	int r = finish_heap(spool, path, flags, true, summary);
+
+	if (r == 0) {
+		add_to_summary(summary, spool);
+		summary->plugins = count_plugins(spool);
+	}
+	return r;
+}
+
 static double per_cent(int64_t part, int64_t whole)
 {
 	return whole ? 100.0 * (double)part / (double)whole : 100.0;
@@ -224,7 +236,7 @@ static void print_heap(const struct summary *s)
 	if (s->heap_lost)
 		snprintf(lost, sizeof(lost), ", %llu samples lost",
 			(unsigned long long)s->heap_lost);
-	message("heap: %s in %lld objects in use at the end, %s allocated%s%s%s",
+	message("heap: %s in %lld objects in use, %s allocated%s%s%s",
 		size_text(s->in_use_bytes, in_use, sizeof(in_use)), (long long)s->in_use_objects,
 		size_text(s->allocated_bytes, allocated, sizeof(allocated)), lost,
 		s->heap_file ? "; wrote " : "", s->heap_file ? s->heap_file : "");

@@ -39,6 +39,10 @@ enum finish_flags {
 int finish_spool(const struct spool_reader *spool, const char *path, unsigned int flags,
 	struct summary *summary) MUST_CHECK;
 
+/* Write the heap profile of SPOOL alone, of a process that may go on, to PATH. */
+int finish_snapshot(const struct spool_reader *spool, const char *path, unsigned int flags,
+	struct summary *summary) MUST_CHECK;
+
 /* At most six lines on stderr, the last the next command to type. */
 void summary_print(const struct summary *summary);
 /* One line for each library: how many of its frames have a name, and why. */

@@ -5,7 +5,12 @@
 #include "base/compiler.h"
 #include "pprof/profile.h"
 
-/* 0, and *RET is the caller's to profile_free(); else -errno after one line was said. */
+/* 0, and *RET is the caller's to profile_free(); else -errno after one line was said.  Of a spool
+ * its CPU profile, or if there is none its heap profile. */
 int input_open(const char *path, struct profile **ret) MUST_CHECK;
+
+/* The same for a heap profile: of a spool, of the running process that PATH is the number of, or a
+ * file.  With names.  A profile without sample types for what is in use is refused. */
+int input_open_heap(const char *path, struct profile **ret) MUST_CHECK;
 
 #endif

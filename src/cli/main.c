@@ -16,6 +16,8 @@ static const struct {
 	{ "record", cmd_record, "run a program and profile it" },
 	{ "symbolize", cmd_symbolize, "give names to a profile or spool of addresses" },
 	{ "inspect", cmd_inspect, "tell how well each library's frames are named, and why" },
+	{ "snapshot", cmd_snapshot, "write the heap of a running process" },
+	{ "leaks", cmd_leaks, "tell who still holds memory, or holds more than before" },
 	{ "recover", cmd_recover, "write the profiles of processes that were killed" },
 	{ "finish", cmd_finish, NULL },
 };

@@ -9,6 +9,7 @@ enum exit_status {
 	EXIT_OWN_ERROR = 1,
 	EXIT_USAGE = 2,
 	EXIT_UNRESOLVED = 3, /* --strict: something has no name */
+	EXIT_FINDINGS = 3, /* what was asked about is not as it should be */
 };
 
 void message(const char *format, ...) PRINTF_LIKE(1, 2);

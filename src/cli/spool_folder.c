@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "cli/message.h"
 
 static bool has_suffix(const char *name)
 {
@@ -83,4 +86,52 @@ bool spool_is_in_use(const struct spool_header *header, const char *path)
 	free(line);
 	fclose(file);
 	return mapped;
+}
+
+/* --- of one process --- */
+
+bool spool_folder_is_process(const char *text)
+{
+	return text[0] && strspn(text, "0123456789") == strlen(text) && access(text, F_OK) < 0;
+}
+
+/* The file of a line in /proc/PID/maps, if it is a spool; NULL: it is not. */
+static char *spool_of_line(const char *pid, char *line)
+{
+	char *path = strchr(line, '/');
+	char *seen_from_here;
+
+	line[strcspn(line, "\n")] = '\0';
+	if (!path || !has_suffix(path))
+		return NULL;
+	if (access(path, R_OK) == 0)
+		return xstrdup(path);
+	/* It may have another root folder. */
+	seen_from_here = xasprintf("/proc/%s/root%s", pid, path);
+	if (access(seen_from_here, R_OK) == 0)
+		return seen_from_here;
+	free(seen_from_here);
+	return NULL;
+}
+
+char *spool_folder_find_process(const char *pid)
+{
+	char *maps = xasprintf("/proc/%s/maps", pid), *line = NULL, *found = NULL;
+	FILE *file = fopen(maps, "re");
+	size_t capacity = 0;
+
+	free(maps);
+	if (!file) {
+		message_errno(errno == ENOENT ? -ESRCH : -errno, "cannot look at process %s", pid);
+		return NULL;
+	}
+	while (!found && getline(&line, &capacity, file) > 0)
+		found = spool_of_line(pid, line);
+	free(line);
+	fclose(file);
+	if (!found)
+		message("process %s is not being recorded: start it with plugprof record, or with "
+			"libplugprof.so preloaded",
+			pid);
+	return found;
 }

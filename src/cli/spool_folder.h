@@ -22,6 +22,12 @@ int spool_folder_list(const char *folder,
 	const void *context, found_spools *found);
 void found_spools_free(found_spools *found);
 
+/* Is TEXT the number of a process, and not a file? */
+bool spool_folder_is_process(const char *text);
+/* The spool that process PID is writing, wherever it is.  The caller's to free(); NULL after one
+ * line was said. */
+char *spool_folder_find_process(const char *pid);
+
 /* The program that writes the spool at PATH still runs (and has not become another by exec). */
 bool spool_is_in_use(const struct spool_header *header, const char *path);
 

@@ -5,6 +5,9 @@
  *     allocate errors	calls that fail, or are odd; what came of them goes to stdout
  *     allocate sites	eight call sites in eight threads, small and large, kept and freed
  *     allocate idle	64 MiB kept in 1000 blocks, then waits for its stdin to end
+ *     allocate fork	1000 blocks kept; a child frees half of them and keeps 100 of its own
+ *     allocate churn	four threads that allocate, grow and free until they are killed; what they
+ *		hold stands in the file TRUTH: bytes of each thread, uint64_t
  *
  * "doors" and "sites" print the truth, a line per function:
  *     NAME ALLOCATED_OBJECTS ALLOCATED_BYTES IN_USE_OBJECTS IN_USE_BYTES
@@ -20,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define SITE __attribute__((noipa))
@@ -383,14 +387,106 @@ static void all_sites(void)
 
 static SITE void idle(void)
 {
-	char byte;
-
 	for (int i = 0; i < 1000; i++)
 		hold(malloc((64 << 20) / 1000));
+}
+
+static void wait_idly(void)
+{
+	char byte;
+
+	idle();
 	puts("ready");
 	fflush(stdout);
 	while (read(STDIN_FILENO, &byte, 1) > 0)
 		continue;
+}
+
+/* --- fork --- */
+
+static SITE void parents(void)
+{
+	for (int i = 0; i < 1000; i++)
+		hold(malloc(500));
+}
+
+static SITE void childs(void)
+{
+	for (int i = 0; i < 100; i++)
+		hold(malloc(700));
+}
+
+static void fork_once(void)
+{
+	int status;
+	pid_t child;
+
+	parents();
+	child = fork();
+	if (child == 0) {
+		for (int i = 0; i < 500; i++)
+			free(keep[i]);
+		childs();
+		exit(0);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+		abort();
+}
+
+/* --- churn --- */
+
+#define CHURNERS 4
+#define CHURN_MAX 2000 /* bytes of a block, before it grows */
+
+static uint64_t *held_bytes;
+
+static SITE void churn_once(struct worker *w, void **place, size_t *size, uint64_t *held)
+{
+	const size_t wanted = 1 + next_random(w) % CHURN_MAX;
+
+	if (*place && next_random(w) % 2) {
+		free(*place);
+		*place = NULL;
+		*held -= *size;
+		return;
+	}
+	*place = realloc(*place, wanted);
+	*held += wanted - (*size ? *size : 0);
+	*size = wanted;
+}
+
+static __attribute__((noreturn)) void *churn(void *argument)
+{
+	const uintptr_t number = (uintptr_t)argument;
+	struct worker w = { .random = 88172645463325252u + number * 7919 };
+	static __thread void *places[2000];
+	static __thread size_t sizes[2000];
+
+	for (;;) {
+		const size_t at = next_random(&w) % 2000;
+
+		if (!places[at])
+			sizes[at] = 0;
+		churn_once(&w, &places[at], &sizes[at], &held_bytes[number]);
+	}
+}
+
+static void churn_for_ever(void)
+{
+	FILE *file = fopen("TRUTH", "w+");
+	pthread_t thread;
+
+	if (!file || ftruncate(fileno(file), 4096) != 0)
+		abort();
+	held_bytes = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0);
+	if (held_bytes == MAP_FAILED)
+		abort();
+	for (uintptr_t i = 1; i < CHURNERS; i++)
+		if (pthread_create(&thread, NULL, churn, (void *)i) != 0)
+			abort();
+	puts("ready");
+	fflush(stdout);
+	churn(NULL);
 }
 
 int main(int argc, char **argv)
@@ -399,13 +495,13 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} rows[] = { { "doors", doors }, { "errors", errors }, { "sites", all_sites },
-		{ "idle", idle } };
+		{ "idle", wait_idly }, { "fork", fork_once }, { "churn", churn_for_ever } };
 
 	for (size_t i = 0; argc == 2 && i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (strcmp(argv[1], rows[i].name) == 0) {
 			rows[i].run();
 			return 0;
 		}
-	fprintf(stderr, "usage: allocate doors|errors|sites|idle\n");
+	fprintf(stderr, "usage: allocate doors|errors|sites|idle|fork|churn\n");
 	return 2;
 }

@@ -48,6 +48,23 @@ static void read_stacks(const struct spool_reader *r)
 	}
 }
 
+static void read_heap(const struct spool_reader *r)
+{
+	struct spool_heap_stack_view view;
+	struct spool_live live;
+
+	sink += spool_reader_heap_rate(r) + spool_reader_has_cpu(r);
+	for (size_t at = 0; spool_reader_next_heap_stack(r, &at, &view);) {
+		require(view.frame_count >= 1 && view.frame_count <= SPOOL_FRAMES_PER_STACK_MAX);
+		require(view.slot < spool_reader_heap_slots(r) && view.size_class < 64);
+		for (size_t i = 0; i < view.frame_count; i++)
+			sink += view.frames[i];
+		sink += strlen(view.thread_name);
+	}
+	for (size_t at = 0; spool_reader_next_live(r, &at, &live);)
+		require(live.stack < spool_reader_heap_slots(r));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct spool_reader *r;
@@ -59,6 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	sink += spool_reader_is_cut_short(r);
 	read_modules(r);
 	read_stacks(r);
+	read_heap(r);
 	spool_reader_free(r);
 	return 0;
 }

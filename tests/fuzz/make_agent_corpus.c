@@ -152,6 +152,37 @@ static void add_module(uint32_t id)
 	add(behind, sizeof(behind));
 }
 
+/* Two frames of the stack table's each; one entry was copied while it changed. */
+static void add_heap(struct spool_section *sections, uint32_t stack_count)
+{
+	const struct spool_heap heap = { .rate_bytes = 524288 };
+
+	start_section(&sections[0], SPOOL_SECTION_HEAP, sizeof(heap));
+	add(&heap, sizeof(heap));
+	sections[0].size = sizeof(heap);
+	start_section(&sections[1], SPOOL_SECTION_LIVE, sizeof(struct spool_live));
+	for (uint32_t i = 0; i < stack_count; i++) {
+		struct spool_live live = {
+			.address = 0x1000 + i, .size = 100 * i, .time_ns = i, .stack = i };
+
+		live.check = spool_live_check(live.address, live.size, live.time_ns, live.stack);
+		live.check += i == 2;
+		add(&live, sizeof(live));
+	}
+	sections[1].size = spool_size - sections[1].offset;
+	start_section(&sections[2], SPOOL_SECTION_HEAP_STACKS, sizeof(struct spool_heap_stack));
+	for (uint32_t i = 0; i < stack_count; i++) {
+		const struct spool_heap_stack stack = { .key = i + 1,
+			.frames = i == 1 ? SPOOL_FRAMES_REFUSED : (uint64_t)i << 16 | 2,
+			.alloc_objects = 65536,
+			.alloc_bytes = 100,
+			.size_class = (uint16_t)(i + 6) };
+
+		add(&stack, sizeof(stack));
+	}
+	sections[2].size = spool_size - sections[2].offset;
+}
+
 static void make_spool(uint32_t module_count, uint32_t stack_count)
 {
 	struct spool_header header = { .magic = SPOOL_MAGIC,
@@ -194,6 +225,7 @@ static void make_spool(uint32_t module_count, uint32_t stack_count)
 		add(&frame, sizeof(frame));
 	}
 	sections[3].size = spool_size - sections[3].offset;
+	add_heap(sections + 4, stack_count);
 	((struct spool_header *)spool)->file_size = spool_size;
 }
 

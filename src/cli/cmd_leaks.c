@@ -1,0 +1,158 @@
+#define _GNU_SOURCE
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/settings.h"
+#include "cli/commands.h"
+#include "cli/input.h"
+#include "cli/leaks.h"
+#include "cli/message.h"
+#include "cli/options.h"
+#include "cli/size_text.h"
+
+#define STACKS_DEFAULT 3
+#define FRAMES_MAX 16 /* of a stack that is shown */
+
+struct leaks_options {
+	const char *since, *fail_above, *plugin, *stacks;
+	bool quiet;
+};
+
+static const struct option_row rows[] = {
+	{ 0, "since", OPTION_TEXT, offsetof(struct leaks_options, since), NULL, "BEFORE",
+		"show what has grown since this heap profile" },
+	{ 0, "fail-above", OPTION_TEXT, offsetof(struct leaks_options, fail_above), NULL, "SIZE",
+		"end with status 3 when more than SIZE (64m) is shown in all" },
+	{ 'p', "plugin", OPTION_TEXT, offsetof(struct leaks_options, plugin), NULL, "NAME",
+		"this plugin alone; (host) is the program" },
+	{ 'n', "stacks", OPTION_TEXT, offsetof(struct leaks_options, stacks), NULL, "COUNT",
+		"stacks shown of each plugin (default 3)" },
+	{ 'q', "quiet", OPTION_FLAG, offsetof(struct leaks_options, quiet), NULL, NULL,
+		"print nothing: the status tells" },
+	{ .name = NULL },
+};
+
+static const struct command_line line = {
+	.command = "leaks",
+	.synopsis = "HEAP-PROFILE...|SPOOL|PID",
+	.purpose = "Tell which plugins hold memory, also after they were unloaded.",
+	.rows = rows,
+};
+
+/* One standard deviation of a sampled sum, in per cent: sqrt(period / bytes). */
+static void print_amount(const struct leaks *l, const struct leak_amount *amount, int indent)
+{
+	char text[32], deviation[32] = "";
+
+	if (l->period > 1 && amount->bytes > 0)
+		snprintf(deviation, sizeof(deviation), "+-%.0f%%",
+			100 * sqrt((double)l->period / (double)amount->bytes));
+	printf("%*s%10s %10lld %7s  ", indent, "", size_text(amount->bytes, text, sizeof(text)),
+		(long long)amount->objects, deviation);
+}
+
+static void print_leak(const struct leaks *l, const struct leak *leak)
+{
+	print_amount(l, &leak->amount, 2);
+	for (size_t i = 0; i < leak->frames.count && i < FRAMES_MAX; i++)
+		printf("%s%s\n", i ? "                                    " : "",
+			leak->frames.items[i]);
+	if (leak->frames.count > FRAMES_MAX)
+		printf("                                    ... %zu more\n",
+			leak->frames.count - FRAMES_MAX);
+}
+
+static void print_leaks(const struct leaks *l, size_t stacks)
+{
+	printf("%10s %10s %7s  %s\n", l->profiles > 1 ? "growth" : "in use", "objects",
+		l->period > 1 ? "error" : "", "plugin");
+	for (size_t i = 0; i < l->groups.count; i++) {
+		const struct leak_group *group = &l->groups.items[i];
+
+		print_amount(l, &group->amount, 0);
+		printf("%s%s\n", group->plugin,
+			group->is_unloaded ? ": held by an unloaded plugin" : "");
+		for (size_t at = 0; at < group->leaks.count && at < stacks; at++)
+			print_leak(l, &l->items.items[group->leaks.items[at]]);
+		if (group->leaks.count > stacks && stacks)
+			printf("%34s  ... %zu more stacks\n", "", group->leaks.count - stacks);
+	}
+	print_amount(l, &l->amount, 0);
+	printf("in all\n");
+}
+
+/* All in the order they were taken.  False: one line was said. */
+static bool add_profiles(struct leaks *l, const char *since, char **paths)
+{
+	const char *path = since ? since : *paths++;
+
+	do {
+		struct profile *p;
+
+		if (input_open_heap(path, &p))
+			return false;
+		leaks_add(l, p);
+		profile_free(p);
+		path = *paths;
+	} while (*paths++);
+	return true;
+}
+
+static bool read_options(const struct leaks_options *o, uint64_t *limit, size_t *stacks)
+{
+	struct settings size;
+	char why[256], *end;
+
+	*limit = UINT64_MAX;
+	*stacks = STACKS_DEFAULT;
+	if (o->fail_above) {
+		if (!settings_set(&size, "keep-limit", o->fail_above, why, sizeof(why))) {
+			options_complain(
+				&line, "--fail-above wants a size such as 4096, 512k or 64m");
+			return false;
+		}
+		*limit = size.keep_limit;
+	}
+	if (o->stacks) {
+		*stacks = strtoul(o->stacks, &end, 10);
+		if (*end || o->stacks[0] < '0' || o->stacks[0] > '9') {
+			options_complain(&line, "-n wants a number of stacks");
+			return false;
+		}
+	}
+	return true;
+}
+
+int cmd_leaks(int argc, char **argv)
+{
+	static struct leaks_options options;
+	enum options_outcome outcome;
+	struct leaks leaks = { .profiles = 0 };
+	uint64_t limit;
+	size_t stacks;
+	int first, status = EXIT_OK;
+
+	outcome = options_parse(&line, argc, argv, &options, &first);
+	if (outcome != OPTIONS_GO_ON)
+		return outcome == OPTIONS_DONE ? EXIT_OK : EXIT_USAGE;
+	if (!argv[first] || (argv[first + 1] && !options.since)) {
+		options_complain(&line, "needs one heap profile, or several with --since");
+		return EXIT_USAGE;
+	}
+	if (!read_options(&options, &limit, &stacks))
+		return EXIT_USAGE;
+	if (!add_profiles(&leaks, options.since, argv + first)) {
+		leaks_free(&leaks);
+		return EXIT_OWN_ERROR;
+	}
+	leaks_sum(&leaks, options.plugin);
+	if (!options.quiet)
+		print_leaks(&leaks, stacks);
+	if (leaks.unloaded_bytes > 0 ||
+		(leaks.amount.bytes > 0 && (uint64_t)leaks.amount.bytes > limit))
+		status = EXIT_FINDINGS;
+	leaks_free(&leaks);
+	return fflush(stdout) == 0 ? status : EXIT_OWN_ERROR;
+}

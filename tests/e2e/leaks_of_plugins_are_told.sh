@@ -1,0 +1,76 @@
+#!/bin/bash
+# plugprof leaks: what a plugin holds, also after it was unloaded, by generation; growth; statuses.
+. "${srcdir:-.}/tests/e2e/lib.sh"
+need_samples
+cd "$work" || exit 99
+heap=$samples/plugin_heap.so
+codec=$samples/plugin_codec.so
+
+host() {
+	name=$1
+	shift
+	"$tool" record -q --heap --heap-interval=1 --spool="$spool" -o "$name.pb.gz" -- "$samples/host" "$@" \
+		>out 2>err || fail "record $name: $(cat err)"
+}
+# leaks STATUS ARGUMENT...: what it prints in $work/out
+leaks() {
+	status=$1
+	shift
+	"$tool" leaks "$@" >out 2>err
+	got=$?
+	[ $got = "$status" ] || fail "leaks $*: status $got, not $status: $(cat err out)"
+	[ ! -s err ] || fail "leaks $* says $(cat err)"
+}
+
+host open "$heap"
+leaks 0 open.pb.gz
+has '^ +64\.0 MiB +17152 +plugin_heap\.so$'
+has '^ +48\.0 MiB +768 +heap_keep_large plugin_heap\.c:[0-9]+$'
+has '^ +16\.0 MiB +16384 +heap_keep_small plugin_heap\.c'
+has_not unloaded
+leaks 3 --fail-above=63m open.pb.gz
+leaks 0 --fail-above=70m open.pb.gz
+leaks 0 -q open.pb.gz
+[ ! -s out ] || fail "-q prints"
+leaks 0 -n 1 -p plugin_heap.so open.pb.gz
+has heap_keep_large
+has_not 'heap_keep_small|host\)$'
+has '1 more stacks'
+
+host closed --close "$heap"
+leaks 3 closed.pb.gz
+has '^ +64\.0 MiB +17152 +plugin_heap\.so: held by an unloaded plugin$'
+
+# Loaded three times, each leaks 64 MiB; another plugin comes in between, at its address.
+host reloaded --in-turn "$heap" "$codec" "$heap" "$codec" "$heap"
+leaks 3 reloaded.pb.gz
+has '^ +192\.0 MiB +51456 +plugin_heap\.so: held by an unloaded plugin$'
+has_not 'plugin_codec.*unloaded'
+PLUGPROF=generations host again --in-turn "$heap" "$heap" "$heap"
+leaks 3 again.pb.gz
+has '^ +192\.0 MiB'
+
+# --- growth ---
+
+leaks 3 --since=open.pb.gz reloaded.pb.gz
+has 'growth'
+has '^ +192\.0 MiB .*unloaded'
+leaks 0 --since=open.pb.gz open.pb.gz
+has '^ +0 B +0 +in all$'
+# What shrank in between is no leak.
+host none "$codec"
+leaks 0 --since=none.pb.gz open.pb.gz
+has '^ +64\.0 MiB +17152 +plugin_heap\.so$'
+leaks 0 --since=none.pb.gz open.pb.gz none.pb.gz
+has_not plugin_heap
+leaks 3 --since=none.pb.gz --fail-above=10m open.pb.gz
+leaks 0 --since=closed.pb.gz open.pb.gz
+
+# The profile says so to pprof, too.
+if "$go" version >/dev/null 2>&1; then
+	"$go" tool pprof -top -tagfocus=unloaded=plugin_heap.so closed.pb.gz >out 2>&1
+	has '48MB .* heap_keep_large'
+	"$go" tool pprof -top -tagfocus=unloaded=. open.pb.gz >out 2>&1
+	has_not heap_keep
+fi
+finish
