@@ -166,13 +166,17 @@ void lives_read(const struct profile *p, lives *found)
 	}
 }
 
+void life_free(struct life *l)
+{
+	free(l->path);
+	free(l->build_id);
+	VEC_FREE(&l->generations);
+}
+
 void lives_free(lives *found)
 {
-	for (size_t i = 0; i < found->count; i++) {
-		free(found->items[i].path);
-		free(found->items[i].build_id);
-		VEC_FREE(&found->items[i].generations);
-	}
+	for (size_t i = 0; i < found->count; i++)
+		life_free(&found->items[i]);
 	VEC_FREE(found);
 }
 

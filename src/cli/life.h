@@ -47,6 +47,7 @@ void life_add_comments(
 /* What the comments of P tell.  The caller's to lives_free(). */
 void lives_read(const struct profile *p, lives *found);
 void lives_free(lives *found);
+void life_free(struct life *l); /* what it points to: an all-zero one is fine */
 /* NULL: the library was there at the start, or the profile is not from a spool. */
 const struct life *lives_find(const lives *found, const char *path, const char *build_id);
 /* The content ID of the library without build-ID at PATH; 0: none is known, LIFE_AMBIGUOUS: there

@@ -18,6 +18,7 @@ static const struct {
 	{ "inspect", cmd_inspect, "tell how well each library's frames are named, and why" },
 	{ "snapshot", cmd_snapshot, "write the heap of a running process" },
 	{ "leaks", cmd_leaks, "tell who still holds memory, or holds more than before" },
+	{ "plugins", cmd_plugins, "tell what each plugin costs, and what it left open" },
 	{ "recover", cmd_recover, "write the profiles of processes that were killed" },
 	{ "finish", cmd_finish, NULL },
 };

@@ -1,5 +1,6 @@
 /*
- * profile_load() over any bytes; what loads is written, and loads again as the same profile.
+ * profile_load() over any bytes; what loads is written, and loads again as the same profile.  Its
+ * plugins are told, whatever its comments say.
  *
  *     clang -fsanitize=fuzzer,address,undefined ... && ./fuzz_profile tests/fuzz/corpus/profile
  */
@@ -7,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/plugin_print.h"
 #include "pprof/profile_io.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -63,6 +65,22 @@ static void shrink_and_load(struct profile *p)
 	write_and_load(p);
 }
 
+static void tell_plugins(const struct profile *p)
+{
+	struct plugin_table table = { .has_cpu = false };
+	FILE *to = fopen("/dev/null", "w");
+
+	expect(to != NULL);
+	expect(plugin_table_add(&table, p) == 0);
+	plugin_table_sort(&table);
+	plugin_print(to, &table, true);
+	plugin_print_json(to, &table);
+	plugin_table_keep_plugins(&table);
+	plugin_print(to, &table, false);
+	plugin_table_free(&table);
+	fclose(to);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct profile *p = NULL;
@@ -72,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	expect((r == 0) == (p != NULL));
 	expect(r == 0 ? why == NULL : why != NULL && !strchr(why, '\n'));
 	if (p) {
+		tell_plugins(p);
 		write_and_load(p);
 		shrink_and_load(p);
 	}

@@ -190,6 +190,27 @@ static void add_time_twice(struct encoder *e)
 	put_int(e, 9, 1700000000000000000);
 }
 
+/* As plugprof's own: what plugprof plugins reads. */
+static void add_lives(struct encoder *e)
+{
+	enum { TEXT_PLUGIN = TEXT_COUNT, TEXT_ONE, TEXT_TWO };
+	struct encoder sample = { .size = 0 }, label = { .size = 0 };
+
+	put_text(e, 6, "plugin");
+	put_text(e, 6,
+		"#plugprof life\taa\t/p/codec.so\t0\t1\t9\t8\t2\t5\t99\t2\t0\t7:1:2,8:3:4,9:5:");
+	put_text(e, 6,
+		"#plugprof life\t\t/p/codec.so\tfedcba98\t1\t1000\t1000\t0\t5\t991\t9\t28\t1:1:2");
+	put_int(e, 13, TEXT_ONE);
+	put_int(e, 13, TEXT_TWO);
+	put_int(&label, 1, TEXT_PLUGIN);
+	put_int(&label, 2, TEXT_CODEC_SO);
+	put_int(&sample, 1, 1);
+	put_int(&sample, 2, 20);
+	put_message(&sample, 3, &label);
+	put_message(e, 2, &sample);
+}
+
 static void make_header_only(struct encoder *e)
 {
 	*e = encoded_header();
@@ -215,6 +236,7 @@ static const struct {
 	{ "good-not-utf8", add_text_that_is_not_utf8 },
 	{ "good-missing-mapping", add_missing_mapping },
 	{ "good-empty-stack", add_empty_stack },
+	{ "good-lives", add_lives },
 	{ "good-no-samples", make_header_only },
 	{ "bad-nothing", make_nothing },
 	{ "bad-torn", make_torn },
