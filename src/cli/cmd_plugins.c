@@ -24,7 +24,7 @@ static const struct option_row rows[] = {
 static const struct command_line line = {
 	.command = "plugins",
 	.synopsis = "PROFILE-OR-SPOOL...",
-	.purpose = "For each plugin: what it costs, how often it was loaded, and what it left open.",
+	.purpose = "For each plugin: what it costs, how it came and went, what it left open.",
 	.rows = rows,
 };
 

@@ -97,19 +97,31 @@ static const char *next_field(char **rest)
 	return field ? field : "";
 }
 
+/* One of those that print_generations() wrote; *TEXT moves behind it. */
+static bool read_generation(const char **text, struct life_generation *g)
+{
+	char *end;
+
+	g->number = strtoull(*text, &end, 10);
+	if (!g->number || *end != ':')
+		return false;
+	g->load_ns = strtoll(end + 1, &end, 10);
+	if (*end != ':')
+		return false;
+	*text = end + 1;
+	g->unload_ns = strtoll(*text, &end, 10);
+	g->is_unloaded = end != *text;
+	*text = end;
+	return true;
+}
+
 static void read_generations(struct life *l, const char *text)
 {
 	struct life_generation g;
-	int used;
 
-	while (sscanf(text, "%" SCNu64 ":%" SCNd64 ":%n", &g.number, &g.load_ns, &used) == 2) {
-		text += used;
-		g.unload_ns = 0;
-		g.is_unloaded = sscanf(text, "%" SCNd64 "%n", &g.unload_ns, &used) == 1;
-		if (g.is_unloaded)
-			text += used;
+	while (l->generations.count < SPOOL_GENERATIONS_MAX && read_generation(&text, &g)) {
 		*VEC_PUSH(&l->generations) = g;
-		if (*text++ != ',' || l->generations.count == SPOOL_GENERATIONS_MAX)
+		if (*text++ != ',')
 			return;
 	}
 }

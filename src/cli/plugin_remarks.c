@@ -59,7 +59,8 @@ static bool has_most_descriptors(const struct plugin_table *table, const struct 
 
 		if (leaks_per_load(at))
 			return false;
-		if (plugin_row_descriptors(at, &other) && (other > own || (other == own && at < row)))
+		if (plugin_row_descriptors(at, &other) &&
+			(other > own || (other == own && at < row)))
 			return false;
 	}
 	return own >= DESCRIPTORS_MIN;
@@ -141,8 +142,8 @@ static char *about_unknown_build(const struct plugin_table *table, const struct 
 
 		if (at->has_life && !at->life.build_id[0] &&
 			strcmp(at->life.path, row->life.path) == 0)
-			return xstrdup("its builds have no build-ID, so their samples cannot be told "
-				       "apart: link them with -Wl,--build-id");
+			return xstrdup("its builds have no build-ID, so their samples cannot be "
+				       "told apart: link them with -Wl,--build-id");
 	}
 	return NULL;
 }

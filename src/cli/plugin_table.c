@@ -159,7 +159,8 @@ static const struct place *place_of(const struct counting *c, uint32_t location_
 }
 
 /* The text of the sample's label KEY; NULL: it has none. */
-static const char *label_of(const struct profile *p, const struct profile_sample *s, const char *key)
+static const char *label_of(
+	const struct profile *p, const struct profile_sample *s, const char *key)
 {
 	for (uint32_t i = 0; i < s->label_count; i++) {
 		const struct profile_label *label = &p->labels.items[s->first_label + i];

@@ -3,8 +3,8 @@
  *
  *     cycles COUNT KEPT PLUGIN.so...
  *
- * COUNT times each in turn, by calling its plugin_cycle(number).  The first KEPT handles of each are
- * never closed.
+ * COUNT times each in turn, by calling its plugin_cycle(number).  The first KEPT handles of each
+ * are never closed.
  */
 #include <dlfcn.h>
 #include <stdio.h>

@@ -45,7 +45,7 @@ refused() {
 
 # Commands and options.
 refused 2 nonsense nonsense
-for command in record symbolize inspect recover; do
+for command in record symbolize inspect plugins recover; do
 	refused 2 --nonsense $command --nonsense
 	refused 2 -Z $command -Z
 	refused 2 '--help' $command --nonsense # what to do
@@ -66,6 +66,7 @@ refused 2 profile symbolize
 refused 2 profile symbolize a b
 refused 2 profile inspect
 refused 2 profile inspect a b
+refused 2 profile plugins
 
 # The environment.
 for setting in nonsense freq=abc freq freq=0 duration=soon file= raw=1 cpu,freq=99,nosuch=1; do
@@ -114,7 +115,7 @@ refused 1 "$work/folder" symbolize -o "$work/folder" "$work/good.pb.gz"
 refused 1 /dev/full symbolize -o /dev/full "$work/good.pb.gz"
 
 # What to read.
-for command in symbolize inspect; do
+for command in symbolize inspect plugins; do
 	for file in noise empty torn.pb.gz noise.pb.gz short.spool other_version.spool folder; do
 		refused 1 "$work/$file" $command "$work/$file"
 	done
@@ -127,7 +128,7 @@ refused 1 /nonexistent/x.spool recover /nonexistent/x.spool
 refused 1 "$work/noise" recover --spool="$work/noise"
 
 # Of a copy that was cut short, what is whole is read; that is said, and the copy is kept.
-for command in symbolize inspect recover; do
+for command in symbolize inspect plugins recover; do
 	wait_no_longer_than 60 "$tool" $command "$work/torn.spool" >"$work/out" 2>"$work/err" ||
 		fail "$command of a torn spool: status $?"
 	grep -q "^plugprof: $work/torn.spool was cut short" "$work/err" ||
@@ -157,7 +158,7 @@ fi
 # --- what goes right ---
 
 # Help: on stdout, status 0, with the environment's spelling of every setting.
-for command in '' record symbolize inspect recover; do
+for command in '' record symbolize inspect plugins recover; do
 	# shellcheck disable=SC2086 # no command is no argument
 	"$tool" $command --help >"$work/out" 2>"$work/err" || fail "$command --help: status $?"
 	[ -s "$work/err" ] && fail "$command --help on stderr: $(cat "$work/err")"

@@ -39,7 +39,8 @@ static void tear_down(void)
 }
 
 /* A library that was opened later, and its life record to be filled in. */
-static struct spool_life *append(uint32_t id, const char *library, uint8_t build_id, uint64_t content_id)
+static struct spool_life *append(
+	uint32_t id, const char *library, uint8_t build_id, uint64_t content_id)
 {
 	const struct spool_module module = { .id = id,
 		.flags = SPOOL_MODULE_DLOPENED,
@@ -163,7 +164,9 @@ START_TEST(comments_that_are_cut_or_wrong_are_read_as_far_as_they_go)
 	static const char *const texts[] = { "", "\t", "\tab", "\tab\t/p", "\tab\t/p\tzz\t2\t-1",
 		"\tab\t/p\t0\t1\t99999999999999999999\t1\t-99999999999999999999\t1\t2\t77\t0\t1:2",
 		"\tab\t/p\t0\t1\t1\t1\t1\t1\t2\t9\t4294967295\t1:2:3,,4",
-		"\tab\t/p\t0\t1\t1\t1\t1\t1\t2\t2\t0\t1:1:,2:2:,3:3:,4:4:,5:5:,6:6:,7:7:,8:8:,9:9:" };
+		"\tab\t/p\t0\t1\t1\t1\t1\t1\t2\t2\t0\t1:2", "\t\t\t\t\t\t\t\t\t\t\t0:1:2,3:4:5",
+		"\tab\t/p\t0\t1\t1\t1\t1\t1\t2\t2\t0\t"
+		"1:1:,2:2:,3:3:,4:4:,5:5:,6:6:,7:7:,8:8:,9:9:" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		char *text = xasprintf(LIFE_COMMENT "%s", texts[i]);
@@ -177,7 +180,9 @@ START_TEST(comments_that_are_cut_or_wrong_are_read_as_far_as_they_go)
 	ck_assert_str_eq(found.items[2].path, "/p");
 	ck_assert_uint_eq(found.items[4].loads, UINT64_MAX);
 	ck_assert_uint_eq(found.items[5].generations.count, 1);
-	ck_assert_uint_eq(found.items[6].generations.count, SPOOL_GENERATIONS_MAX);
+	ck_assert_uint_eq(found.items[6].generations.count, 0);
+	ck_assert_uint_eq(found.items[7].generations.count, 0);
+	ck_assert_uint_eq(found.items[8].generations.count, SPOOL_GENERATIONS_MAX);
 	for (size_t i = 0; i < found.count; i++)
 		ck_assert_ptr_nonnull(life_kept_reason(&found.items[i]));
 }
