@@ -18,6 +18,7 @@
 #include "agent/keeper.h"
 #include "agent/modules.h"
 #include "agent/real.h"
+#include "agent/real_alloc.h"
 #include "agent/scratch.h"
 #include "agent/signals.h"
 #include "agent/threads.h"
@@ -195,6 +196,21 @@ static void after_fork_in_child(void)
 	after_fork_in_parent();
 }
 
+static void start_heap(void)
+{
+	char unseen[256];
+	const bool some_are_seen = real_alloc_describe_unseen(unseen, sizeof(unseen));
+
+	if (!spool.heap)
+		return;
+	if (unseen[0])
+		spool_append_text(&spool, SPOOL_TEXT_HEAP_UNSEEN, unseen);
+	if (some_are_seen)
+		alloc_sampler_start(&spool, settings.generations);
+	else if (settings.verbose && settings.cpu_off)
+		say("not seen: ", unseen); /* nobody else will: there is nothing to write */
+}
+
 static void start(void)
 {
 	if (getauxval(AT_SECURE))
@@ -229,7 +245,7 @@ static void start(void)
 	start_sampling();
 	threads_begin(threads_main_stack(), 0, NULL);
 	threads_name_self(); /* what its first threads inherit */
-	alloc_sampler_start(&spool, settings.generations);
+	start_heap();
 	threads_scan_if_needed(monotonic_ns());
 }
 

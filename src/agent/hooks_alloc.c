@@ -6,7 +6,6 @@
  * A block is forgotten before it is freed: once freed, another thread may be given its address.
  * It is recorded before its caller has it.
  */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "agent/alloc_sampler.h"
@@ -121,15 +120,14 @@ EXPORT void *realloc(void *block, size_t size)
 	return real_alloc.realloc(block, size);
 }
 
-/* libc's own would call realloc, and so us, a second time. */
 EXPORT void *reallocarray(void *block, size_t count, size_t size)
 {
 	size_t size_bytes;
 
-	if (!__builtin_mul_overflow(count, size, &size_bytes))
-		return realloc(block, size_bytes);
-	errno = ENOMEM;
-	return NULL;
+	if (!real_alloc_has_own_reallocarray ||
+		__builtin_mul_overflow(count, size, &size_bytes))
+		return real_alloc.reallocarray(block, count, size);
+	return realloc(block, size_bytes);
 }
 
 /* --- aligned --- */

@@ -90,21 +90,74 @@ static void *find_in(const struct link_map *map, const char *name)
 	return found;
 }
 
-/* Libraries stand in the list in the order of ld.so's search, what dlopen added last.  When this
- * one was itself opened by dlopen, the allocator is before it. */
-static void *find_next(const struct link_map *own, const char *name)
+static struct link_map *own_map(void)
 {
-	const struct link_map *map = own->l_next;
-	void *found = NULL;
+	struct link_map *own = NULL;
+	Dl_info info;
 
-	for (; map && !found; map = map->l_next)
-		found = find_in(map, name);
-	for (map = own->l_prev; map && !found; map = map->l_prev)
-		found = find_in(map, name);
-	return found;
+	return dladdr1((void *)own_map, &info, (void **)&own, RTLD_DL_LINKMAP) ? own : NULL;
+}
+
+struct definition {
+	const struct link_map *map; /* NULL: none */
+	void *value;
+};
+
+/* Libraries stand in the list in the order of ld.so's search, what dlopen added last. */
+static struct definition find_from(const struct link_map *map, const char *name)
+{
+	struct definition d = { .map = NULL };
+
+	for (; map && !d.value; map = map->l_next)
+		d = (struct definition){ .map = map, .value = find_in(map, name) };
+	return d.value ? d : (struct definition){ .map = NULL };
+}
+
+/* When this library was itself opened by dlopen, the allocator is before it. */
+static struct definition find_next(const struct link_map *own, const char *name)
+{
+	struct definition d = find_from(own->l_next, name);
+
+	for (const struct link_map *map = own->l_prev; map && !d.value; map = map->l_prev)
+		d = (struct definition){ .map = map, .value = find_in(map, name) };
+	return d;
+}
+
+static const char *base_name(const struct link_map *map)
+{
+	const char *slash = strrchr(map->l_name, '/');
+
+	return !map->l_name[0] ? "the program" : slash ? slash + 1 : map->l_name;
+}
+
+/* --- what is not seen --- */
+
+bool real_alloc_describe_unseen(char *text, size_t size)
+{
+	const struct link_map *own = own_map(), *head = own;
+	struct definition d;
+
+	*text = '\0';
+	while (head && head->l_prev)
+		head = head->l_prev;
+	d = find_from(head, "malloc");
+	if (d.map && d.map != own) {
+		strncat(text, "no allocation: malloc is that of ", size - 1);
+		strncat(text, base_name(d.map), size - 1 - strlen(text));
+		return false;
+	}
+	/* libstdc++'s calls malloc; that of an allocator does not. */
+	d = find_from(head, "_Znwm");
+	if (d.map && d.map != own && find_in(d.map, "malloc")) {
+		strncat(text, "C++'s operator new: it is that of ", size - 1);
+		strncat(text, base_name(d.map), size - 1 - strlen(text));
+	}
+	return true;
 }
 
 /* --- until it is known --- */
+
+bool real_alloc_has_own_reallocarray;
 
 static void free_sized_by_free(void *block, size_t size)
 {
@@ -128,6 +181,7 @@ static COLD void look_up(void)
 		ROW(free),
 		ROW(calloc),
 		ROW(realloc),
+		ROW(reallocarray),
 		ROW(posix_memalign),
 		ROW(aligned_alloc),
 		ROW(memalign),
@@ -139,13 +193,16 @@ static COLD void look_up(void)
 	};
 #undef ROW
 	struct real_alloc found = { .cfree = NULL };
-	struct link_map *own = NULL;
-	Dl_info info;
+	const struct link_map *own = own_map();
+	struct definition array;
 
-	if (!dladdr1((void *)look_up, &info, (void **)&own, RTLD_DL_LINKMAP) || !own)
+	if (!own)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		*(void **)((char *)&found + rows[i].offset) = find_next(own, rows[i].name);
+		*(void **)((char *)&found + rows[i].offset) = find_next(own, rows[i].name).value;
+	array = find_next(own, "reallocarray");
+	real_alloc_has_own_reallocarray =
+		array.map && strcmp(base_name(array.map), "libc.so.6") != 0;
 	if (!found.cfree)
 		found.cfree = found.free;
 	if (!found.free_sized)
@@ -179,6 +236,12 @@ static void *first_realloc(void *block, size_t size)
 {
 	look_up();
 	return real_alloc.realloc(block, size);
+}
+
+static void *first_reallocarray(void *block, size_t count, size_t size)
+{
+	look_up();
+	return real_alloc.reallocarray(block, count, size);
 }
 
 static int first_posix_memalign(void **block, size_t alignment, size_t size)
@@ -234,6 +297,7 @@ struct real_alloc real_alloc = {
 	.free = first_free,
 	.calloc = first_calloc,
 	.realloc = first_realloc,
+	.reallocarray = first_reallocarray,
 	.posix_memalign = first_posix_memalign,
 	.aligned_alloc = first_aligned_alloc,
 	.memalign = first_memalign,

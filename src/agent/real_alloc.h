@@ -9,6 +9,7 @@
 #ifndef AGENT_REAL_ALLOC_H
 #define AGENT_REAL_ALLOC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/compiler.h"
@@ -18,6 +19,7 @@ struct real_alloc {
 	void (*free)(void *block);
 	void *(*calloc)(size_t count, size_t size);
 	void *(*realloc)(void *block, size_t size);
+	void *(*reallocarray)(void *block, size_t count, size_t size);
 	int (*posix_memalign)(void **block, size_t alignment, size_t size);
 	void *(*aligned_alloc)(size_t alignment, size_t size);
 	void *(*memalign)(size_t alignment, size_t size);
@@ -29,5 +31,12 @@ struct real_alloc {
 };
 
 extern struct real_alloc real_alloc HIDDEN;
+
+/* The real reallocarray is an allocator's own.  libc's calls realloc, and so our hook, itself. */
+extern bool real_alloc_has_own_reallocarray HIDDEN;
+
+/* What of the program's allocations does not come through our hooks: a line for people, of at most
+ * SIZE bytes in TEXT, or "".  False: none do, since the program's malloc is not our hook. */
+bool real_alloc_describe_unseen(char *text, size_t size);
 
 #endif

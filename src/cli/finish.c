@@ -94,7 +94,10 @@ static int finish_heap(const struct spool_reader *spool, const char *path, unsig
 	bool is_first, struct summary *summary)
 {
 	struct profile *p = pipeline_read_heap(spool);
+	const char *unseen = spool_reader_text(spool, SPOOL_TEXT_HEAP_UNSEEN);
 
+	if (unseen[0] && !summary->heap_unseen)
+		summary->heap_unseen = xstrdup(unseen);
 	add_heap_to_summary(summary, p);
 	return finish_profile(p, path, flags & FINISH_RAW, is_first, summary);
 }
@@ -240,6 +243,8 @@ static void print_heap(const struct summary *s)
 		size_text(s->in_use_bytes, in_use, sizeof(in_use)), (long long)s->in_use_objects,
 		size_text(s->allocated_bytes, allocated, sizeof(allocated)), lost,
 		s->heap_file ? "; wrote " : "", s->heap_file ? s->heap_file : "");
+	if (s->heap_unseen)
+		message("not seen: %s", s->heap_unseen);
 }
 
 static void print_samples(const struct summary *s)
@@ -253,7 +258,7 @@ static void print_samples(const struct summary *s)
 		message("%llu samples, %llu lost; %.2f s CPU in %.2f s%s",
 			(unsigned long long)s->ticks, (unsigned long long)s->lost,
 			(double)s->cpu_ns / 1e9, (double)s->wall_ns / 1e9, processes);
-	if (s->heap_file || !s->has_cpu)
+	if (s->heap_file || s->heap_unseen || !s->has_cpu)
 		print_heap(s);
 }
 
@@ -261,7 +266,7 @@ void summary_print(const struct summary *s)
 {
 	print_samples(s);
 	print_plugins(s);
-	if (!s->has_cpu && s->allocated_bytes == 0)
+	if (!s->has_cpu && s->allocated_bytes == 0 && !s->heap_unseen)
 		message("no samples: the program allocated less than one sampling interval; sample "
 			"more often with --heap-interval");
 	else if (s->has_cpu && s->ticks == 0 && s->refused)
@@ -280,5 +285,6 @@ void summary_free(struct summary *s)
 {
 	free(s->file);
 	free(s->heap_file);
+	free(s->heap_unseen);
 	report_free(&s->report);
 }

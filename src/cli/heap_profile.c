@@ -102,6 +102,7 @@ static void add_comment(struct profile *p, const struct spool_reader *spool)
 {
 	const struct spool_header *h = spool_reader_header(spool);
 	const uint64_t *counters = h->counters;
+	const char *unseen = spool_reader_text(spool, SPOOL_TEXT_HEAP_UNSEEN);
 	char *text = xasprintf(
 		"plugprof %s: pid %u, heap sampled once in %llu bytes, %llu samples, "
 		"%llu of them freed, %llu lost",
@@ -113,6 +114,11 @@ static void add_comment(struct profile *p, const struct spool_reader *spool)
 
 	profile_add_comment(p, text);
 	free(text);
+	if (unseen[0]) {
+		text = xasprintf("not seen: %s", unseen);
+		profile_add_comment(p, text);
+		free(text);
+	}
 	if (counters[SPOOL_LOST_LIVE]) {
 		text = xasprintf("%llu allocations found no place among those in use: inuse_* is "
 				 "too low",

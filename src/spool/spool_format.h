@@ -146,6 +146,7 @@ enum spool_text_kind {
 	SPOOL_TEXT_FOLDER = 2, /* the working directory at the start */
 	SPOOL_TEXT_OUTPUT = 3, /* template of the profile's name, relative to that folder */
 	SPOOL_TEXT_OPTIONS = 4, /* for whoever writes the profile: "raw" or "" */
+	SPOOL_TEXT_HEAP_UNSEEN = 10, /* which allocations cannot be sampled, and why */
 	SPOOL_TEXT_STORE = 5, /* the folder that library files were kept in; see base/store.h */
 };
 

@@ -1,0 +1,167 @@
+#!/bin/bash
+# jemalloc and tcmalloc preloaded before and behind us, in every order: programs run as without us;
+# behind us they are counted to the byte, before us one line says that nothing can be. Allocators
+# inside the program, plugins that do not see our hooks, other namespaces: the same.
+. "${srcdir:-.}/tests/e2e/lib.sh"
+need_helper allocate
+cd "$work" || exit 99
+
+one_of() {
+	for file; do
+		[ -e "$file" ] && echo "$file" && return
+	done
+}
+jemalloc=$(one_of /usr/lib/*/libjemalloc.so.2 /usr/lib/libjemalloc.so.2)
+tcmalloc=$(one_of /usr/lib/*/libtcmalloc_minimal.so.4 /usr/lib/libtcmalloc_minimal.so.4)
+
+# runs_the_same BEFORE BEHIND PROGRAM...: with and without us between the libraries; its profile is
+# $work/run.pb.gz, what the tool says $work/said.
+more=
+runs_the_same() {
+	local before=$1 behind=$2 status
+	shift 2
+	LD_PRELOAD="$before $behind" "$@" >plain.out 2>plain.err
+	status=$?
+	rm -f run.pb.gz
+	LD_PRELOAD="$before $agent $behind" PLUGPROF="cpu=off,heap=1,verbose,spool=$spool,file=$work/run.pb.gz,$more" \
+		"$@" >agent.out 2>agent.err
+	[ $? = $status ] || fail "$before us $behind: $*: another status than $status"
+	cmp -s plain.out agent.out || fail "$before us $behind: $*: another output"
+	grep '^plugprof: ' agent.err >said
+	grep -v '^plugprof: ' agent.err | cmp -s - plain.err || fail "$before us $behind: $*: says $(cat agent.err)"
+}
+said() {
+	grep -Eq "$1" said || fail "$2: it is not said that $1: $(cat said)"
+}
+
+# as_told: the profile has of each function of the program what it has told.
+as_told() {
+	[ -z "$go" ] && return
+	"$go" tool pprof -top -nodefraction=0 -nodecount=100000 -unit=B run.pb.gz >out 2>/dev/null
+	awk 'NR == FNR { truth[$1] = $5; next } /flat%/ { on = 1; next } on { got[$6] = $4 + 0 }
+		END {
+			for (n in truth)
+				if (truth[n] != got[n] + 0) {
+					print n, got[n] + 0, truth[n]
+					bad = 1
+				}
+			exit bad
+		}' \
+		agent.out out || fail "$1: not as the program says"
+}
+
+for order in us us:j us:t j:us t:us us:j:t us:t:j j:us:t t:us:j j:t:us t:j:us; do
+	before='' behind='' seen=''
+	for one in ${order//:/ }; do
+		case $one in
+		us) seen=yes ; continue ;;
+		j) library=$jemalloc ;;
+		t) library=$tcmalloc ;;
+		esac
+		[ -n "$library" ] || continue 2
+		[ -z "$seen" ] && before+=" $library" || behind+=" $library"
+	done
+	runs_the_same "$before" "$behind" "$helpers/allocate" portable
+	if [ -n "$before" ]; then
+		said "not seen: no allocation: malloc is that of lib(jemalloc|tcmalloc)" $order
+	else
+		grep "not seen" said | grep -v "operator new" && fail "$order: $(cat said)"
+		as_told $order
+	fi
+	runs_the_same "$before" "$behind" "$helpers/allocate" errors
+done
+
+# --- what escapes us is said; nothing breaks ---
+
+compile() {
+	$cc -g -w -o "$@" 2>err || { echo "not tried: $1: $(cat err)"; false; }
+}
+cat >own.c <<'END'
+#include <stdio.h>
+#include <stddef.h>
+#include <string.h>
+static char arena[1 << 20];
+static size_t used;
+void *malloc(size_t n) { void *p = arena + used; used += n + 15 & ~15ul; return used > sizeof(arena) ? NULL : p; }
+void free(void *p) { }
+void *calloc(size_t n, size_t m) { return malloc(n * m); }
+void *realloc(void *p, size_t n) { void *q = malloc(n); if (p && q) memmove(q, p, n); return q; }
+int main(void) { free(malloc(100)); puts(strdup("own")); return 0; }
+END
+if compile own own.c -fno-builtin; then
+	runs_the_same "" "" ./own
+	said "not seen: no allocation: malloc is that of the program" own
+fi
+cat >new.cc <<'END'
+#include <cstdio>
+#include <string>
+#include <vector>
+int main()
+{
+	std::vector<std::string> v;
+	for (int i = 0; i < 1000; i++)
+		v.push_back(std::string(100, 'x'));
+	puts(v[999].c_str());
+}
+END
+if ${CXX:-c++} -O1 -o new new.cc 2>/dev/null; then
+	runs_the_same "" "" ./new
+	grep -q "not seen" said && fail "operator new of libstdc++: $(cat said)"
+	if [ -n "$jemalloc" ]; then
+		runs_the_same "" "$jemalloc" ./new
+		said "not seen: C\+\+'s operator new: it is that of libjemalloc" new
+	fi
+fi
+# A program at fixed addresses, whose functions' addresses are its own PLT's.
+cat >fixed.c <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+int main(void) { void *(*volatile m)(size_t) = malloc; void (*volatile f)(void *) = free;
+	for (int i = 0; i < 1000; i++) f(m(100)); puts("fixed"); return m == malloc && f == free ? 0 : 1; }
+END
+compile fixed fixed.c -no-pie -fno-pie -fno-builtin && runs_the_same "" "" ./fixed
+# Blocks that cross the border to a library which calls libc past us, both ways.
+cat >border.c <<'END'
+#include <stdlib.h>
+#include <string.h>
+void *take(size_t n) { return memset(malloc(n), 1, n); }
+void give(void *p) { free(p); }
+END
+cat >crosser.c <<'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+int main(int argc, char **argv) {
+	void *h = argv[1][0] == 'm' ? dlmopen(LM_ID_NEWLM, "./border.so", RTLD_NOW) :
+		dlopen("./border.so", RTLD_NOW | RTLD_LOCAL | (argv[1][0] == 'd' ? RTLD_DEEPBIND : 0));
+	void *(*take)(size_t) = dlsym(h, "take");
+	void (*give)(void *) = dlsym(h, "give");
+	if (argv[1][0] == 'm') { for (int i = 0; i < 2000; i++) give(take(i)); }
+	else for (int i = 0; i < 2000; i++) { free(take(i)); give(malloc(i)); give(realloc(take(i), 2 * i + 1)); }
+	puts(argv[1]);
+	return dlclose(h);
+}
+END
+if compile border.so border.c -shared -fPIC -fno-builtin && compile crosser crosser.c -fno-builtin -ldl; then
+	runs_the_same "" "" ./crosser local
+	runs_the_same "" "" ./crosser deepbind
+	runs_the_same "" "" ./crosser mopen
+fi
+
+# --- other people's programs; nobody writes their profiles ---
+more=recorder=$$
+
+echo 'create table t(a); insert into t values(1),(2),(3); select sum(a), group_concat(a) from t;' >sql
+echo '{"a":[1,2,{"b":"c"}]}' >json
+for behind in "" "$jemalloc" "$tcmalloc"; do
+	command -v sqlite3 >/dev/null && runs_the_same "" "$behind" sqlite3 :memory: '.read sql'
+	command -v jq >/dev/null && runs_the_same "" "$behind" jq -c '.a[2].b, (.a|length)' json
+	# shellcheck disable=SC2016 # the dollars are perl's
+	command -v perl >/dev/null && runs_the_same "" "$behind" \
+		perl -e 'my %h; $h{$_ % 97} .= "x$_" for 1..5000; print length(join "", values %h), "\n"'
+	command -v python3 >/dev/null && PYTHONMALLOC=malloc runs_the_same "" "$behind" \
+		python3 -c 'import json; print(len(json.dumps([{"k%d" % i: [i] * 5} for i in range(500)])))'
+done
+finish
