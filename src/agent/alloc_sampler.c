@@ -6,6 +6,7 @@
 #include <x86intrin.h>
 
 #include "agent/modules.h"
+#include "agent/probes.h"
 #include "agent/scratch.h"
 #include "agent/unwind.h"
 #include "base/hash.h"
@@ -107,6 +108,7 @@ static bool remove_live(struct spool_writer *spool, const void *block, struct sp
 	if (!spool_remove_live(spool, (uint64_t)block, was))
 		return false;
 	live_filter_remove(filter, (uint64_t)block);
+	probe_free((uint64_t)block);
 	spool_count(spool, SPOOL_COUNT_HEAP_FREES, 1);
 	return true;
 }
@@ -134,6 +136,7 @@ static NOINLINE bool record_stack(
 static void record(struct spool_writer *spool, const void *block, size_t size)
 {
 	struct unwind_scratch *scratch = scratch_take(thread_self.tid);
+	const struct heap_weight weight = heap_weight_of(size, rate_bytes);
 	struct spool_live live = { .address = (uint64_t)block, .size = size };
 	struct spool_live stale;
 
@@ -148,9 +151,10 @@ static void record(struct spool_writer *spool, const void *block, size_t size)
 		live.time_ns = monotonic_ns();
 		if (live_filter_has(block))
 			remove_live(spool, block, &stale); /* freed past our hooks */
-		spool_add_allocation(spool, live.stack, heap_weight_of(size, rate_bytes));
+		spool_add_allocation(spool, live.stack, weight);
 		if (spool_add_live(spool, &live))
 			live_filter_add(spool, live.address);
+		probe_alloc(live.address, size, weight.bytes);
 		__atomic_store_n(&spool->header->last_monotonic_ns, live.time_ns, __ATOMIC_RELAXED);
 	}
 	scratch_give_back(scratch);

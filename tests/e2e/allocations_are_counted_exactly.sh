@@ -53,6 +53,14 @@ for settings in heap=1 heap=100 heap=512k heap=off; do
 	cmp plain_errors errors.out || fail "$settings: errors are not what they are without us"
 done
 
+# --- probes ---
+
+if command -v readelf >/dev/null; then
+	readelf -nW "$agent" | grep -A3 'Provider: otel_memory' | sed -n 's/^ *\(Name\|Arguments\): //p' |
+		sed 's/%r[a-z0-9]*/R/g' | paste -d' ' - - | sort -u >out
+	[ "$(cat out)" = "$(printf 'alloc 8@R 8@R 8@R\nfree 8@R')" ] || fail "probes: $(cat out)"
+fi
+
 # --- names ---
 
 files_are() {
