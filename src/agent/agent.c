@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "agent/alloc_sampler.h"
@@ -17,6 +16,7 @@
 #include "agent/finisher.h"
 #include "agent/keeper.h"
 #include "agent/modules.h"
+#include "agent/own_process.h"
 #include "agent/real.h"
 #include "agent/real_alloc.h"
 #include "agent/scratch.h"
@@ -37,24 +37,9 @@ static char spool_path[SETTINGS_TEXT_MAX];
 static enum { NOT_STARTED, RECORDING, STOPPED } state;
 static pid_t owner; /* the process STATE is about */
 
-/* Not 0, in a page that fork() empties in the child, whoever calls it: cheaper than to ask for the
- * process's id. */
-static _Alignas(4096) struct {
-	uint32_t is_here;
-	uint8_t rest[4096 - sizeof(uint32_t)];
-} process_page;
-static bool page_tells; /* the kernel (from 4.14) has such pages */
-
-static void mark_process(void)
-{
-	page_tells = madvise(&process_page, sizeof(process_page), MADV_WIPEONFORK) == 0;
-	process_page.is_here = 1;
-}
-
 bool agent_is_recording(void)
 {
-	return state == RECORDING &&
-		(page_tells ? process_page.is_here != 0 : getpid() == owner);
+	return state == RECORDING && own_process_is_here();
 }
 
 /* --- threads --- */
@@ -137,7 +122,7 @@ static void start_sampling(void)
 	spool_begin(&spool);
 	state = RECORDING;
 	owner = getpid();
-	mark_process();
+	own_process_mark();
 }
 
 /* --- fork --- */

@@ -2,19 +2,17 @@
 #include "agent/alloc_sampler.h"
 
 #include <string.h>
-#include <sys/mman.h>
 #include <x86intrin.h>
 
 #include "agent/modules.h"
+#include "agent/own_process.h"
 #include "agent/probes.h"
 #include "agent/scratch.h"
 #include "agent/unwind.h"
 #include "base/hash.h"
 #include "base/monotonic.h"
-#include "base/syscalls.h"
 #include "spool/heap_writer.h"
 
-#define MADV_WIPEONFORK_NUMBER 18 /* Linux 4.14 */
 #define FINE_RATE_BYTES 256 /* up to here most allocations are samples: no filter helps */
 
 /* Bits of thread_self.heap_state. */
@@ -27,15 +25,12 @@ static uint64_t rate_bytes, stop_at_ns;
 static uint64_t random_state;
 static bool tells_generations;
 
-/* 1 in the process that records; a child that clone() made behind our back finds 0 here, and
- * leaves its parent's spool alone. */
-static uint32_t *is_own_process;
-
 static struct spool_writer *current_spool(void)
 {
 	struct spool_writer *spool = __atomic_load_n(&recording, __ATOMIC_ACQUIRE);
 
-	return spool && __atomic_load_n(is_own_process, __ATOMIC_RELAXED) ? spool : NULL;
+	/* A copy of the process leaves the spool alone: it is its parent's. */
+	return spool && own_process_is_here() ? spool : NULL;
 }
 
 /* --- the countdown --- */
@@ -199,23 +194,6 @@ void alloc_sampler_put_back(const struct spool_live *was)
 
 /* --- start and stop --- */
 
-/* False: no memory, or a kernel that does not wipe it: no allocation is recorded then. */
-static bool mark_process(void)
-{
-	if (!is_own_process) {
-		long page = raw_syscall6(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-		if (page < 0 && page > -4096)
-			return false;
-		if (raw_syscall3(SYS_madvise, page, 4096, MADV_WIPEONFORK_NUMBER) < 0)
-			return false;
-		is_own_process = (uint32_t *)page;
-	}
-	*is_own_process = 1;
-	return true;
-}
-
 static void begin(struct spool_writer *spool)
 {
 	stop_at_ns = spool->header->stop_monotonic_ns;
@@ -228,7 +206,7 @@ static void begin(struct spool_writer *spool)
 void alloc_sampler_start(struct spool_writer *spool, bool generations)
 {
 	tells_generations = generations;
-	if (!spool->heap || !mark_process())
+	if (!spool->heap)
 		return;
 	random_state = hash_mix(__rdtsc() ^ (uint64_t)&spool);
 	live_filter_start(spool, spool->heap->rate_bytes <= FINE_RATE_BYTES);
@@ -245,7 +223,7 @@ void alloc_sampler_stop(void)
 void alloc_sampler_restart_in_child(struct spool_writer *spool)
 {
 	live_filter_restart_in_child();
-	if (!spool->heap || !mark_process())
+	if (!spool->heap)
 		return;
 	random_state = hash_mix(random_state ^ __rdtsc());
 	begin(spool);

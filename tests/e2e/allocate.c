@@ -7,6 +7,7 @@
  *     allocate sites	eight call sites in eight threads, small and large, kept and freed
  *     allocate idle	64 MiB kept in 1000 blocks, then waits for its stdin to end
  *     allocate fork	1000 blocks kept; a child frees half of them and keeps 100 of its own
+ *     allocate clone	the same by a bare system call, behind everybody's back
  *     allocate churn	four threads that allocate, grow and free until they are killed; what they
  *		hold stands in the file TRUTH: bytes of each thread, uint64_t
  *
@@ -18,12 +19,14 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -429,13 +432,13 @@ static SITE void childs(void)
 		hold(malloc(700));
 }
 
-static void fork_once(void)
+static void two_processes(pid_t (*make)(void))
 {
 	int status;
 	pid_t child;
 
 	parents();
-	child = fork();
+	child = make();
 	if (child == 0) {
 		for (int i = 0; i < 500; i++)
 			free(keep[i]);
@@ -444,6 +447,21 @@ static void fork_once(void)
 	}
 	if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
 		abort();
+}
+
+static void fork_once(void)
+{
+	two_processes(fork);
+}
+
+static pid_t bare_clone(void)
+{
+	return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+}
+
+static void clone_once(void)
+{
+	two_processes(bare_clone);
 }
 
 /* --- churn --- */
@@ -509,6 +527,7 @@ int main(int argc, char **argv)
 		void (*run)(void);
 	} rows[] = { { "doors", doors }, { "portable", portable }, { "errors", errors },
 		{ "sites", all_sites }, { "idle", wait_idly }, { "fork", fork_once },
+		{ "clone", clone_once },
 		{ "churn", churn_for_ever } };
 
 	for (size_t i = 0; argc == 2 && i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -516,6 +535,6 @@ int main(int argc, char **argv)
 			rows[i].run();
 			return 0;
 		}
-	fprintf(stderr, "usage: allocate doors|portable|errors|sites|idle|fork|churn\n");
+	fprintf(stderr, "usage: allocate doors|portable|errors|sites|idle|fork|clone|churn\n");
 	return 2;
 }

@@ -98,4 +98,9 @@ for file in fork.*.pb.gz; do
 	fi
 done
 [ "$(echo fork.*.pb.gz | wc -w)" -eq 2 ] || fail "fork: profiles $(echo fork.*.pb.gz)"
+# A copy of the process that no hook has seen must not write into its parent's spool.
+PLUGPROF="spool=$spool,cpu=off,heap=1,file=$work/clone.pb.gz" LD_PRELOAD=$agent "$helpers/allocate" clone \
+	>out 2>&1 || fail "clone: status $?"
+is "the parent's own, beside a copy" "$(value clone inuse_space parents)" 500000
+is "the copy's, in the parent" "$(value clone alloc_space childs)" 0
 finish
