@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc32.h"
 #include "base/xalloc.h"
 
 static const char *const standard_folders[] = { "/usr/lib/debug", NULL };
@@ -13,24 +14,6 @@ struct debug_link {
 	const char *name; /* of the file, without folders */
 	uint32_t crc;
 };
-
-/* The CRC-32 of IEEE 802.3, as "Separate Debug Files" in GDB's manual wants it. */
-static uint32_t crc32_of(struct bytes bytes)
-{
-	uint32_t table[256];
-	uint32_t crc = ~0u;
-
-	for (uint32_t i = 0; i < 256; i++) {
-		uint32_t value = i;
-
-		for (int bit = 0; bit < 8; bit++)
-			value = value >> 1 ^ (value & 1 ? 0xedb88320u : 0);
-		table[i] = value;
-	}
-	for (const uint8_t *at = bytes.at; at < bytes.end; at++)
-		crc = table[(crc ^ *at) & 0xff] ^ crc >> 8;
-	return ~crc;
-}
 
 /* The folder of PATH without the last slash, the caller's to free(). */
 static char *folder_of(const char *path)
@@ -91,6 +74,31 @@ struct binary *debug_file_by_path(
 	return found;
 }
 
+struct binary *debug_file_by_alt_link(
+	const char *const *folders, const struct binary *b, const char **path)
+{
+	struct binary_section link;
+	struct build_id id = { .size = 0 };
+	struct binary *found;
+	const char *name;
+	size_t size;
+
+	if (path)
+		*path = NULL;
+	if (!binary_find_section(b, ".gnu_debugaltlink", &link))
+		return NULL;
+	name = bytes_string(&link.bytes);
+	size = bytes_left(&link.bytes);
+	if (!name || size == 0 || size > BUILD_ID_SIZE_MAX)
+		return NULL;
+	if (path)
+		*path = name;
+	id.size = (uint8_t)size;
+	memcpy(id.bytes, link.bytes.at, size);
+	found = debug_file_by_path(binary_path(b), name, &id);
+	return found ? found : debug_file_by_build_id(folders, &id);
+}
+
 static bool read_link(const struct binary *b, struct debug_link *link)
 {
 	struct binary_section section;
@@ -111,10 +119,11 @@ static bool is_linked(
 {
 	const struct build_id *id = binary_build_id(b);
 	const struct build_id *its_id = binary_build_id(candidate);
+	const struct bytes image = binary_image(candidate);
 
 	if (id->size > 0 && its_id->size > 0)
 		return build_id_equal(id, its_id);
-	return crc32_of(binary_image(candidate)) == link->crc;
+	return crc32_of(image.at, bytes_left(&image)) == link->crc;
 }
 
 /* The file PREFIX FOLDER INFIX NAME, if it is the linked one.  A file that links to its own
@@ -158,6 +167,13 @@ static struct binary *search_link(const struct binary *b, const struct debug_lin
 			found = in_folders_by_link(b, link, standard_folders, folder);
 	}
 	return found;
+}
+
+const char *debug_file_link(const struct binary *b)
+{
+	struct debug_link link;
+
+	return read_link(b, &link) ? link.name : NULL;
 }
 
 struct binary *debug_file_by_link(

@@ -18,6 +18,15 @@ struct binary *debug_file_by_build_id(
 struct binary *debug_file_by_path(
 	const char *from, const char *path, const struct build_id *build_id);
 
+/* What dwz has moved out of B to a file that others share: the file that B's .gnu_debugaltlink
+ * names, counted from the folder of B, or is found by the build-ID in it.  *PATH (may be NULL) is
+ * what it names, or NULL when B has no such link. */
+struct binary *debug_file_by_alt_link(
+	const char *const *folders, const struct binary *b, const char **path);
+
+/* The name in B's .gnu_debuglink; NULL: it has none. */
+const char *debug_file_link(const struct binary *b);
+
 /* The file that B's .gnu_debuglink names, beside PATH (where B was loaded from; B may be a kept
  * copy), in .debug/ there, and below the debug folders.  Taken when its build-ID is B's or,
  * where one of them has none, when its CRC is the link's. */

@@ -2,7 +2,6 @@
  * units: .debug_aranges is missing from what Clang and rustc write, and partial ones mislead. */
 #define _GNU_SOURCE
 #include <stdlib.h>
-#include <string.h>
 
 #include "symbol/debug_file.h"
 #include "symbol/dwarf_cache.h"
@@ -35,26 +34,10 @@ static void dwarf_state_close(void *state)
 	free(d);
 }
 
-/* .gnu_debugaltlink: a path and a build-ID. */
 static void open_alt_file(
 	struct dwarf_state *d, const struct source_input *input, const struct binary *b)
 {
-	struct binary_section link;
-	struct build_id id = { .size = 0 };
-	const char *path;
-	size_t size;
-
-	if (!binary_find_section(b, ".gnu_debugaltlink", &link))
-		return;
-	path = bytes_string(&link.bytes);
-	size = bytes_left(&link.bytes);
-	if (!path || size == 0 || size > BUILD_ID_SIZE_MAX)
-		return;
-	id.size = (uint8_t)size;
-	memcpy(id.bytes, link.bytes.at, size);
-	d->alt_binary = debug_file_by_path(binary_path(b), path, &id);
-	if (!d->alt_binary)
-		d->alt_binary = debug_file_by_build_id(input->debug_folders, &id);
+	d->alt_binary = debug_file_by_alt_link(input->debug_folders, b, NULL);
 	if (d->alt_binary)
 		d->alt = dwarf_file_open(d->alt_binary, DWARF_WHOLE);
 	d->file->alt = d->alt;
