@@ -29,6 +29,10 @@ _plugprof_argument() {
 	local word=$2
 	case $1 in
 	-o | --output) _plugprof_files "$word" .pb.gz ;;
+	--host)
+		compopt -o filenames 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		;;
 	-s | --symbols | --spool)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
@@ -105,6 +109,7 @@ _plugprof() {
 	fi
 	case $command in
 	record) mapfile -t COMPREPLY < <(compgen -c -- "$word") ;;
+	doctor) _plugprof_files "$word" .so ;;
 	recover | finish) _plugprof_files "$word" .spool ;;
 	*) _plugprof_files "$word" .pb.gz .spool ;;
 	esac

@@ -9,8 +9,8 @@
 /* TEXT as a string with its quotes.  Bytes that are not UTF-8 become U+FFFD. */
 void json_string(FILE *to, const char *text);
 
-/* A document, item by item: { .to = STREAM } is one to begin.  KEY is NULL in a list and for the
- * document itself. */
+/* A document, item by item: { .to = STREAM } is one to begin.  KEY is NULL in a list and for
+ * the document itself. */
 struct json {
 	FILE *to;
 	int depth;

@@ -19,6 +19,7 @@ static const struct {
 	{ "snapshot", cmd_snapshot, "write the heap of a running process" },
 	{ "leaks", cmd_leaks, "tell who still holds memory, or holds more than before" },
 	{ "plugins", cmd_plugins, "tell what each plugin costs, and what it left open" },
+	{ "doctor", cmd_doctor, "tell why a library has no names or does not load" },
 	{ "recover", cmd_recover, "write the profiles of processes that were killed" },
 	{ "finish", cmd_finish, NULL },
 };

@@ -45,7 +45,7 @@ refused() {
 
 # Commands and options.
 refused 2 nonsense nonsense
-for command in record symbolize inspect plugins recover; do
+for command in record symbolize inspect plugins doctor recover; do
 	refused 2 --nonsense $command --nonsense
 	refused 2 -Z $command -Z
 	refused 2 '--help' $command --nonsense # what to do
@@ -67,6 +67,7 @@ refused 2 profile symbolize a b
 refused 2 profile inspect
 refused 2 profile inspect a b
 refused 2 profile plugins
+refused 2 library doctor
 
 # The environment.
 for setting in nonsense freq=abc freq freq=0 duration=soon file= raw=1 cpu,freq=99,nosuch=1; do
@@ -127,6 +128,13 @@ done
 refused 1 /nonexistent/x.spool recover /nonexistent/x.spool
 refused 1 "$work/noise" recover --spool="$work/noise"
 
+for file in noise empty folder; do
+	refused 1 "$work/$file" doctor "$work/$file"
+done
+refused 1 /nonexistent/x.so doctor /nonexistent/x.so
+refused 1 999999999 doctor 999999999
+refused 1 "$work/noise" doctor --host="$work/noise" "$codec"
+
 # Of a copy that was cut short, what is whole is read; that is said, and the copy is kept.
 for command in symbolize inspect plugins recover; do
 	wait_no_longer_than 60 "$tool" $command "$work/torn.spool" >"$work/out" 2>"$work/err" ||
@@ -158,7 +166,7 @@ fi
 # --- what goes right ---
 
 # Help: on stdout, status 0, with the environment's spelling of every setting.
-for command in '' record symbolize inspect plugins recover; do
+for command in '' record symbolize inspect plugins doctor recover; do
 	# shellcheck disable=SC2086 # no command is no argument
 	"$tool" $command --help >"$work/out" 2>"$work/err" || fail "$command --help: status $?"
 	[ -s "$work/err" ] && fail "$command --help on stderr: $(cat "$work/err")"
