@@ -33,7 +33,7 @@ _plugprof_argument() {
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		;;
-	-s | --symbols | --spool)
+	-s | --symbols | --spool | --store)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		;;
@@ -110,6 +110,7 @@ _plugprof() {
 	case $command in
 	record) mapfile -t COMPREPLY < <(compgen -c -- "$word") ;;
 	doctor) _plugprof_files "$word" .so ;;
+	clean) ;;
 	recover | finish) _plugprof_files "$word" .spool ;;
 	*) _plugprof_files "$word" .pb.gz .spool ;;
 	esac

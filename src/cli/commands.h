@@ -10,6 +10,7 @@ int cmd_leaks(int argc, char **argv);
 int cmd_plugins(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_recover(int argc, char **argv);
+int cmd_clean(int argc, char **argv);
 int cmd_finish(int argc, char **argv);
 
 #endif

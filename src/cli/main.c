@@ -21,6 +21,7 @@ static const struct {
 	{ "plugins", cmd_plugins, "tell what each plugin costs, and what it left open" },
 	{ "doctor", cmd_doctor, "tell why a library has no names or does not load" },
 	{ "recover", cmd_recover, "write the profiles of processes that were killed" },
+	{ "clean", cmd_clean, "remove old library files that recordings kept" },
 	{ "finish", cmd_finish, NULL },
 };
 

@@ -1,5 +1,7 @@
 #include "symbol/kept_file.h"
 
+#include <errno.h>
+
 #include "base/content_id.h"
 #include "base/store.h"
 
@@ -32,4 +34,22 @@ struct binary *kept_file_open(
 		binary_close(found);
 	}
 	return NULL;
+}
+
+int kept_file_check(const char *path, const struct build_id *key, bool by_content)
+{
+	struct build_id content;
+	struct binary *found;
+	int r = binary_open(path, &found);
+
+	if (r == -ENOEXEC || r == -ENODATA)
+		return -ESTALE;
+	if (r)
+		return r;
+	content_id_to_key(binary_content_id(found), &content);
+	if (by_content ? binary_build_id(found)->size || !build_id_equal(&content, key) :
+			 !build_id_equal(binary_build_id(found), key))
+		r = -ESTALE;
+	binary_close(found);
+	return r;
 }

@@ -45,7 +45,7 @@ refused() {
 
 # Commands and options.
 refused 2 nonsense nonsense
-for command in record symbolize inspect plugins doctor recover; do
+for command in record symbolize inspect plugins doctor recover clean; do
 	refused 2 --nonsense $command --nonsense
 	refused 2 -Z $command -Z
 	refused 2 '--help' $command --nonsense # what to do
@@ -166,7 +166,7 @@ fi
 # --- what goes right ---
 
 # Help: on stdout, status 0, with the environment's spelling of every setting.
-for command in '' record symbolize inspect plugins doctor recover; do
+for command in '' record symbolize inspect plugins doctor recover clean; do
 	# shellcheck disable=SC2086 # no command is no argument
 	"$tool" $command --help >"$work/out" 2>"$work/err" || fail "$command --help: status $?"
 	[ -s "$work/err" ] && fail "$command --help on stderr: $(cat "$work/err")"
