@@ -26,6 +26,7 @@ plugin="$flags -fPIC -shared -fvisibility=hidden -pthread"
 {
 	$CC -std=gnu11 $program -o "$out/host" "$src/host.c" -ldl
 	$CC -std=gnu11 $program -o "$out/sorter" "$src/sorter.c"
+	$CC -std=gnu11 $program -o "$out/lives" "$src/lives.c" -ldl
 	$CXX -std=gnu++14 $program -o "$out/cxxhost" "$src/cxxhost.cc" -ldl
 
 	$CC -std=gnu11 $plugin -o "$out/plugin_codec.so" \
@@ -41,6 +42,19 @@ plugin="$flags -fPIC -shared -fvisibility=hidden -pthread"
 	$CXX -std=gnu++14 $plugin -o "$out/plugin_shapes.so" "$src/plugin_shapes.cc"
 	$CXX -std=gnu++14 $plugin -o "$out/plugin_thrower.so" "$src/plugin_thrower.cc"
 	$CXX -std=gnu++14 $plugin -o "$out/boundary.so" "$src/boundary.cc"
+
+	# The builds of one plugin: what they are made from is their name.
+	reload="$CC -std=gnu11 $plugin $src/plugin_reload.c"
+	$reload -DNAME=alpha -o "$out/reload_alpha.so"
+	$reload -DNAME=beta -o "$out/reload_beta.so"
+	$reload -DNAME=loud -DLOUD -o "$out/reload_loud.so"
+	$reload -DNAME=alpha -Wl,--build-id=none -o "$out/reload_alpha_no_id.so"
+	$reload -DNAME=beta -Wl,--build-id=none -o "$out/reload_beta_no_id.so"
+	$reload -DNAME=thread -DTHREAD -o "$out/reload_thread.so"
+	# shellcheck disable=SC2016
+	$reload -DNAME=outer '-DINNER="libreload_inner.so"' -Wl,-rpath,'$ORIGIN/deps' \
+		-Wl,--enable-new-dtags -o "$out/reload_outer.so" -ldl
+	$reload -DNAME=inner -Wl,-soname,libreload_inner.so -o "$out/deps/libreload_inner.so"
 }
 
 if ! command -v "${GO%% *}" >/dev/null 2>&1; then

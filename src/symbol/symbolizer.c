@@ -122,23 +122,50 @@ static int open_own_file(struct symbol_module *m, struct build_id *found)
 	return 0;
 }
 
-static void open_kept_file(const struct symbolizer *s, struct symbol_module *m)
+static struct binary *find_kept_file(const struct symbolizer *s, const struct symbol_module *m)
 {
-	if (!m->file && (m->build_id.size || m->content_id))
-		m->file = kept_file_open(s->stores, &m->build_id, m->content_id);
-	else
-		return;
-	m->is_kept = m->file != NULL;
+	return m->build_id.size || m->content_id ?
+		kept_file_open(s->stores, &m->build_id, m->content_id) :
+		NULL;
 }
 
-static void open_debug_file(const struct symbolizer *s, struct symbol_module *m)
+static bool has_more(const struct binary *a, const struct binary *b)
+{
+	static const char *const sections[] = { ".debug_info", ".symtab" };
+	struct binary_section section;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sections); i++)
+		if (binary_find_section(a, sections[i], &section) &&
+			!binary_find_section(b, sections[i], &section))
+			return true;
+	return false;
+}
+
+/* In place of the module's own file, or beside it, if that was stripped since. */
+static void use_kept_file(const struct symbolizer *s, struct symbol_module *m)
+{
+	struct binary *kept;
+
+	if (m->file && m->debug_file)
+		return;
+	kept = find_kept_file(s, m);
+	if (!m->file && kept) {
+		m->file = kept;
+		m->is_kept = true;
+	} else if (kept && has_more(kept, m->file)) {
+		m->debug_file = kept;
+	} else {
+		binary_close(kept);
+	}
+}
+
+static struct binary *find_debug_file(const struct symbolizer *s, const struct symbol_module *m)
 {
 	const struct build_id *id = m->build_id.size > 0 || !m->file ? &m->build_id
 								     : binary_build_id(m->file);
+	struct binary *found = debug_file_by_build_id(s->debug_folders, id);
 
-	m->debug_file = debug_file_by_build_id(s->debug_folders, id);
-	if (!m->debug_file && m->file)
-		m->debug_file = debug_file_by_link(s->debug_folders, m->file, m->path);
+	return found || !m->file ? found : debug_file_by_link(s->debug_folders, m->file, m->path);
 }
 
 /* The state of source INDEX, all before which were asked for. */
@@ -298,8 +325,10 @@ static struct symbol_module *module_new(
 	m->build_id = *identity->build_id;
 	m->content_id = identity->content_id;
 	file_error = open_own_file(m, &found);
-	open_kept_file(s, m);
-	open_debug_file(s, m);
+	m->debug_file = find_debug_file(s, m);
+	use_kept_file(s, m);
+	if (m->is_kept && !m->debug_file)
+		m->debug_file = find_debug_file(s, m); /* its link may tell */
 	open_sources(s, m);
 	m->verdict = verdict_of(m, file_error);
 	m->reason = reason_of(m, file_error, &found);
