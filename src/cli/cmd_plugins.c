@@ -23,27 +23,38 @@ static const struct option_row rows[] = {
 
 static const struct command_line line = {
 	.command = "plugins",
-	.synopsis = "PROFILE-OR-SPOOL...",
+	.synopsis = "PROFILE...|SPOOL|PID",
 	.purpose = "For each plugin: what it costs, how it came and went, what it left open.",
 	.rows = rows,
 };
 
 /* False: one line was said. */
-static bool add_file(struct plugin_table *table, const char *path, bool *is_ours)
+static bool add_profile(
+	struct plugin_table *table, const struct profile *p, const char *path, bool *is_ours)
 {
-	struct profile *p;
-	int r;
+	const int r = plugin_table_add(table, p);
 
-	if (input_open(path, &p))
-		return false;
-	r = plugin_table_add(table, p);
 	if (r)
 		message("%s holds the same kind of samples as a file before it: one of each kind, "
 			"of one process",
 			path);
 	*is_ours |= life_find_comment(p, PERF_MAP_COMMENT) != NULL;
-	profile_free(p);
 	return r == 0;
+}
+
+static bool add_file(struct plugin_table *table, const char *path, bool *is_ours)
+{
+	struct profile *profiles[INPUT_KINDS_MAX];
+	size_t count;
+	bool ok = true;
+
+	if (input_open_kinds(path, profiles, &count))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		ok = ok && add_profile(table, profiles[i], path, is_ours);
+		profile_free(profiles[i]);
+	}
+	return ok;
 }
 
 /* What the files do not tell, in one line.  False: nothing at all. */
@@ -85,7 +96,7 @@ int cmd_plugins(int argc, char **argv)
 	if (outcome != OPTIONS_GO_ON)
 		return outcome == OPTIONS_DONE ? EXIT_OK : EXIT_USAGE;
 	if (!argv[first]) {
-		options_complain(&line, "needs a profile or spool");
+		options_complain(&line, "needs a profile, a spool or a process");
 		return EXIT_USAGE;
 	}
 	for (char **path = argv + first; *path && ok; path++)

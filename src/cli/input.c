@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/xalloc.h"
 #include "cli/message.h"
 #include "cli/pipeline.h"
 #include "cli/spool_folder.h"
@@ -28,17 +29,8 @@ static int read_bytes(const char *path, uint8_t **data, size_t *size)
 	return r;
 }
 
-/* How a spool becomes a profile. */
-typedef struct profile *spool_to_profile(const struct spool_reader *spool);
-
-static struct profile *read_any(const struct spool_reader *spool)
-{
-	return spool_reader_has_cpu(spool) ? pipeline_read_spool(spool) : pipeline_read_heap(spool);
-}
-
-/* R is what opening SPOOL came to. */
-static int from_spool(const char *path, int r, struct spool_reader *spool,
-	spool_to_profile *to_profile, struct profile **ret)
+/* R is what opening a spool came to. */
+static int say_spool(const char *path, int r, const struct spool_reader *spool)
 {
 	if (r == -EPROTO)
 		message("%s was written by another version of plugprof", path);
@@ -46,13 +38,9 @@ static int from_spool(const char *path, int r, struct spool_reader *spool,
 		message("%s is not filled in yet", path);
 	else if (r)
 		message("%s is a damaged spool", path);
-	if (r)
-		return r;
-	if (spool_reader_is_cut_short(spool))
+	else if (spool_reader_is_cut_short(spool))
 		message("%s was cut short: only what is whole in it is read", path);
-	*ret = to_profile(spool);
-	spool_reader_free(spool);
-	return 0;
+	return r;
 }
 
 /* A spool's file is mostly holes, and may belong to a process that runs. */
@@ -72,17 +60,23 @@ static bool is_file_of_spool(const char *path)
 	return size == sizeof(magic) && memcmp(magic, SPOOL_MAGIC, sizeof(magic)) == 0;
 }
 
-static int open_as(const char *path, spool_to_profile *to_profile, struct profile **ret)
+/* One of the two. */
+struct input {
+	struct spool_reader *spool;
+	struct profile *profile;
+};
+
+static int open_any(const char *path, struct input *input)
 {
-	struct spool_reader *spool = NULL;
 	char *why = NULL;
 	uint8_t *data;
 	size_t size;
 	int r;
 
+	*input = (struct input){ .spool = NULL };
 	if (is_file_of_spool(path)) {
-		r = spool_reader_open(path, &spool);
-		return from_spool(path, r, spool, to_profile, ret);
+		r = spool_reader_open(path, &input->spool);
+		return say_spool(path, r, input->spool);
 	}
 	r = read_bytes(path, &data, &size);
 	if (r) {
@@ -90,10 +84,10 @@ static int open_as(const char *path, spool_to_profile *to_profile, struct profil
 		return r;
 	}
 	if (size >= sizeof(SPOOL_MAGIC) && memcmp(data, SPOOL_MAGIC, sizeof(SPOOL_MAGIC)) == 0) {
-		r = spool_reader_over(data, size, &spool);
-		r = from_spool(path, r, spool, to_profile, ret);
+		r = spool_reader_over(data, size, &input->spool);
+		say_spool(path, r, input->spool);
 	} else {
-		r = profile_load(data, size, ret, &why);
+		r = profile_load(data, size, &input->profile, &why);
 		if (r)
 			message("cannot use %s, which is no spool: %s", path,
 				why ? why : strerror(-r));
@@ -103,9 +97,59 @@ static int open_as(const char *path, spool_to_profile *to_profile, struct profil
 	return r;
 }
 
+/* How a spool becomes a profile. */
+typedef struct profile *spool_to_profile(const struct spool_reader *spool);
+
+static struct profile *read_any(const struct spool_reader *spool)
+{
+	return spool_reader_has_cpu(spool) ? pipeline_read_spool(spool) : pipeline_read_heap(spool);
+}
+
+static int open_as(const char *path, spool_to_profile *to_profile, struct profile **ret)
+{
+	struct input input;
+	int r = open_any(path, &input);
+
+	if (r)
+		return r;
+	*ret = input.spool ? to_profile(input.spool) : input.profile;
+	spool_reader_free(input.spool);
+	return 0;
+}
+
 int input_open(const char *path, struct profile **ret)
 {
 	return open_as(path, read_any, ret);
+}
+
+/* The spool of the process that PATH is the number of, or PATH; the caller's to free().  NULL after
+ * one line was said. */
+static char *path_of(const char *path)
+{
+	return spool_folder_is_process(path) ? spool_folder_find_process(path) : xstrdup(path);
+}
+
+int input_open_kinds(
+	const char *path, struct profile *profiles[static INPUT_KINDS_MAX], size_t *count)
+{
+	char *file = path_of(path);
+	struct input input;
+	int r = file ? open_any(file, &input) : -ESRCH;
+
+	free(file);
+	if (r)
+		return r;
+	*count = 0;
+	if (input.profile)
+		profiles[(*count)++] = input.profile;
+	if (input.spool && spool_reader_has_cpu(input.spool))
+		profiles[(*count)++] = pipeline_read_spool(input.spool);
+	if (input.spool && spool_reader_heap_rate(input.spool))
+		profiles[(*count)++] = pipeline_read_heap(input.spool);
+	if (*count == 0) /* it was cut short before its samples: what it tells of libraries */
+		profiles[(*count)++] = read_any(input.spool);
+	spool_reader_free(input.spool);
+	return 0;
 }
 
 /* --- heap --- */
@@ -128,14 +172,11 @@ static bool has_names(const struct profile *p)
 
 int input_open_heap(const char *path, struct profile **ret)
 {
-	char *spool = spool_folder_is_process(path) ? spool_folder_find_process(path) : NULL;
+	char *file = path_of(path);
 	struct profile *p;
-	int r;
+	int r = file ? open_as(file, pipeline_read_heap, &p) : -ESRCH;
 
-	if (spool_folder_is_process(path) && !spool)
-		return -ESRCH;
-	r = open_as(spool ? spool : path, pipeline_read_heap, &p);
-	free(spool);
+	free(file);
 	if (r)
 		return r;
 	if (!has_type(p, "inuse_space") || !has_type(p, "inuse_objects")) {

@@ -130,6 +130,29 @@ plugins --all --json "$work/shapes.pb.gz"
 is '{"libstdc++.so.6", "host", "libc.so.6"} <= {p["path"].split("/")[-1] for p in d["plugins"]}'
 is '[p["is_plugin"] for p in d["plugins"]].count(True) == 2'
 
+# Memory: of two files, and both kinds of a process that runs and was asked about by its number.
+record_well memory -F 1000 --heap-interval=64k -- "$samples/host" -t 0.2 --close \
+	"$samples/plugin_heap.so" "$samples/plugin_codec.so"
+plugins "$work/memory.pb.gz" "$work/memory.heap.pb.gz"
+has '^plugin_heap\.so: 6[0-9]\.[0-9] MiB that it allocated are in use although it was unloaded since$'
+plugins --json "$work/memory.pb.gz" "$work/memory.heap.pb.gz"
+is '[p["live_bytes"] >> 20 for p in d["plugins"] if p["path"].endswith("/plugin_codec.so")] == [0]'
+is 'all(p["leaked_bytes"] == p["live_bytes"] <= p["allocated_bytes"] for p in d["plugins"])'
+is 'all(p["cpu_ns"] > 0 for p in d["plugins"])'
+LD_PRELOAD=$agent PLUGPROF="spool=$spool,freq=1000,heap=64k" \
+	"$samples/host" -n 0 -t 20 "$samples/plugin_heap.so" >/dev/null 2>&1 &
+host=$!
+for _ in $(seq 200); do
+	"$tool" plugins --json $host >"$work/out" 2>"$work/err" &&
+		[ "$(value 'p is not None and p["live_bytes"] > 32 << 20 and p["cpu_ns"] > 0')" = True ] && break
+	sleep 0.05
+done
+is 'p["live_bytes"] > 32 << 20 and p["leaked_bytes"] == 0 and p["cpu_ns"] > 0'
+is 'p["loads"] == 1 and p["unloads"] == 0 and p["references"] == 1'
+kill -KILL $host
+wait $host 2>/dev/null
+rm -f "$spool"/*.spool
+
 # Of a process that was killed, its spool will do; a path of any bytes is good JSON.
 odd=$work/$(printf 'a"b\\c\377.so')
 cp "$work/clean.so" "$odd"
