@@ -142,13 +142,11 @@ static void read_unwind(struct debug_facts *facts, const struct binary *b)
 	uint64_t vaddr;
 
 	facts->unwind_index = binary_find_eh_frame_header(b, &header, &vaddr);
-	if (binary_find_section(b, ".eh_frame", &section)) {
-		facts->unwind_bytes = bytes_left(&section.bytes);
+	if (binary_find_section(b, ".eh_frame", &section))
 		/* The linker may leave the terminator alone. */
-		facts->unwind_table = facts->unwind_bytes > 4;
-	} else {
+		facts->unwind_table = bytes_left(&section.bytes) > 4;
+	else
 		facts->unwind_table = facts->unwind_index; /* no section headers are left */
-	}
 }
 
 void debug_facts_read(

@@ -32,7 +32,6 @@ struct debug_facts {
 	bool mini_debug_info; /* .gnu_debugdata */
 	bool unwind_table; /* .eh_frame */
 	bool unwind_index; /* PT_GNU_EH_FRAME: what finds an entry of it fast */
-	size_t unwind_bytes;
 
 	bool has_text; /* .text is there and not empty */
 	uint32_t text_crc32; /* of .text: equal for stripped and unstripped copies of a build */

@@ -241,7 +241,7 @@ void dynamic_free(struct dynamic *d)
 bool dynamic_symbol_at(const struct dynamic *d, size_t index, struct dynamic_symbol *ret)
 {
 	struct bytes rest = d->symbols;
-	unsigned int binding, type, visibility;
+	unsigned int binding, visibility;
 	const void *at;
 	Elf64_Sym symbol;
 
@@ -251,7 +251,6 @@ bool dynamic_symbol_at(const struct dynamic *d, size_t index, struct dynamic_sym
 	at = bytes_take(&rest, sizeof(symbol));
 	memcpy(&symbol, at, sizeof(symbol));
 	binding = ELF64_ST_BIND(symbol.st_info);
-	type = ELF64_ST_TYPE(symbol.st_info);
 	visibility = ELF64_ST_VISIBILITY(symbol.st_other);
 	*ret = (struct dynamic_symbol){ .name = string_at(d, symbol.st_name),
 		.vaddr = symbol.st_value,
@@ -259,8 +258,7 @@ bool dynamic_symbol_at(const struct dynamic *d, size_t index, struct dynamic_sym
 		.defined = symbol.st_shndx != SHN_UNDEF && binding != STB_LOCAL &&
 			   (visibility == STV_DEFAULT || visibility == STV_PROTECTED),
 		.weak = binding == STB_WEAK,
-		.unique = binding == STB_GNU_UNIQUE,
-		.is_code = type == STT_FUNC || type == STT_GNU_IFUNC };
+		.unique = binding == STB_GNU_UNIQUE };
 	if (!ret->name)
 		ret->name = "";
 	return true;

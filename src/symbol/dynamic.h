@@ -46,7 +46,6 @@ struct dynamic_symbol {
 	bool defined; /* and visible to others */
 	bool weak;
 	bool unique; /* STB_GNU_UNIQUE: its library is never unloaded */
-	bool is_code;
 };
 
 /* Reads what is well-formed and leaves out the rest.  dynamic_free() afterwards. */
