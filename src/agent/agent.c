@@ -15,6 +15,7 @@
 #include "agent/dl_watch.h"
 #include "agent/finisher.h"
 #include "agent/keeper.h"
+#include "agent/mappings.h"
 #include "agent/modules.h"
 #include "agent/own_process.h"
 #include "agent/real.h"
@@ -190,6 +191,7 @@ static void start_heap(void)
 		return;
 	if (unseen[0])
 		spool_append_text(&spool, SPOOL_TEXT_HEAP_UNSEEN, unseen);
+	mappings_are_recorded = some_are_seen && settings.mmap;
 	if (some_are_seen)
 		alloc_sampler_start(&spool, settings.generations);
 	else if (settings.verbose && settings.cpu_off)

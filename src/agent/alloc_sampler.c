@@ -113,8 +113,8 @@ static bool is_past_stop(uint64_t now_ns)
 	return stop_at_ns && now_ns >= stop_at_ns;
 }
 
-static NOINLINE bool record_stack(
-	struct spool_writer *spool, struct unwind_scratch *scratch, size_t size, uint32_t *slot)
+static NOINLINE bool record_stack(struct spool_writer *spool, struct unwind_scratch *scratch,
+	enum spool_heap_kind kind, struct spool_live *live)
 {
 	size_t frame_count;
 
@@ -124,61 +124,78 @@ static NOINLINE bool record_stack(
 		spool_count(spool, SPOOL_COUNT_HEAP_TRUNCATED, 1);
 	if (UNLIKELY(tells_generations))
 		frame_count = modules_append_generations(scratch->frames, frame_count);
-	return spool_intern_heap_stack(spool, scratch->frames, frame_count, threads_name_self(),
-		heap_size_class(size), slot);
+	if (!spool_intern_heap_stack(spool, scratch->frames, frame_count, threads_name_self(), kind,
+		    heap_size_class(live->size), &live->stack))
+		return false;
+	/* Behind the walk, which may have met a library for the first time: the block is then
+	 * younger than its load. */
+	live->time_ns = monotonic_ns();
+	__atomic_store_n(&spool->header->last_monotonic_ns, live->time_ns, __ATOMIC_RELAXED);
+	return true;
 }
 
-static void record(struct spool_writer *spool, const void *block, size_t size)
+static bool take_stack(
+	struct spool_writer *spool, enum spool_heap_kind kind, struct spool_live *live)
 {
-	struct unwind_scratch *scratch = scratch_take(thread_self.tid);
-	const struct heap_weight weight = heap_weight_of(size, rate_bytes);
-	struct spool_live live = { .address = (uint64_t)block, .size = size };
-	struct spool_live stale;
+	struct unwind_scratch *scratch =
+		thread_self.heap_state & BUSY ? NULL : scratch_take(thread_self.tid);
+	bool taken = false;
 
+	spool_count(spool, SPOOL_COUNT_HEAP_SAMPLES, 1);
 	if (!scratch) {
 		spool_count(spool, SPOOL_LOST_HEAP_BUSY, 1);
-		return;
+		return false;
 	}
-	if (__atomic_load_n(&recording, __ATOMIC_SEQ_CST) == spool &&
-		record_stack(spool, scratch, size, &live.stack)) {
-		/* Behind the walk, which may have met a library for the first time: the block is
-		 * then younger than its load. */
-		live.time_ns = monotonic_ns();
-		if (live_filter_has(block))
-			remove_live(spool, block, &stale); /* freed past our hooks */
-		spool_add_allocation(spool, live.stack, weight);
-		if (spool_add_live(spool, &live))
-			live_filter_add(spool, live.address);
-		probe_alloc(live.address, size, weight.bytes);
-		__atomic_store_n(&spool->header->last_monotonic_ns, live.time_ns, __ATOMIC_RELAXED);
-	}
+	thread_self.heap_state |= BUSY;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&recording, __ATOMIC_SEQ_CST) == spool)
+		taken = record_stack(spool, scratch, kind, live);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	thread_self.heap_state &= (uint8_t)~BUSY;
 	scratch_give_back(scratch);
+	return taken;
+}
+
+struct spool_writer *alloc_sampler_spool(void)
+{
+	struct spool_writer *spool = current_spool();
+
+	return spool && !is_past_stop(stop_at_ns ? monotonic_ns() : 0) ? spool : NULL;
 }
 
 COLD void alloc_sampler_record(const void *block, size_t size)
 {
-	struct spool_writer *spool = current_spool();
+	struct spool_writer *spool = alloc_sampler_spool();
+	struct spool_live live = { .address = (uint64_t)block, .size = size }, stale;
+	struct heap_weight weight;
 
-	if (!spool || is_past_stop(stop_at_ns ? monotonic_ns() : 0))
+	if (!spool || !take_stack(spool, SPOOL_HEAP_BLOCK, &live))
 		return;
-	spool_count(spool, SPOOL_COUNT_HEAP_SAMPLES, 1);
-	if (thread_self.heap_state & BUSY) {
-		spool_count(spool, SPOOL_LOST_HEAP_BUSY, 1);
+	if (live_filter_has(block))
+		remove_live(spool, block, &stale); /* freed past our hooks */
+	weight = heap_weight_of(size, rate_bytes);
+	spool_add_allocation(spool, live.stack, weight);
+	if (spool_add_live(spool, &live))
+		live_filter_add(spool, live.address);
+	probe_alloc(live.address, size, weight.bytes);
+}
+
+void alloc_sampler_record_mapping(uint64_t start, uint64_t size)
+{
+	struct spool_writer *spool = alloc_sampler_spool();
+	struct spool_live live = { .address = start | SPOOL_LIVE_MAPPING, .size = size };
+
+	if (!spool || !take_stack(spool, SPOOL_HEAP_MAPPING, &live))
 		return;
-	}
-	thread_self.heap_state |= BUSY;
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	record(spool, block, size);
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	thread_self.heap_state &= (uint8_t)~BUSY;
+	spool_add_allocation(spool, live.stack, heap_weight_of(size, 1));
+	spool_add_live(spool, &live);
 }
 
 COLD bool alloc_sampler_forget(const void *block, struct spool_live *was)
 {
-	struct spool_writer *spool = current_spool();
+	struct spool_writer *spool = alloc_sampler_spool();
 
-	return spool && !is_past_stop(stop_at_ns ? monotonic_ns() : 0) &&
-		remove_live(spool, block, was);
+	return spool && remove_live(spool, block, was);
 }
 
 void alloc_sampler_put_back(const struct spool_live *was)

@@ -50,6 +50,11 @@ static inline bool alloc_sampler_may_know(const void *block)
 bool alloc_sampler_forget(const void *block, struct spool_live *was);
 void alloc_sampler_put_back(const struct spool_live *was);
 
+/* For mappings.h: a mapping of SIZE bytes has been made at START, recorded whatever its size. */
+void alloc_sampler_record_mapping(uint64_t start, uint64_t size);
+/* NULL: nothing is recorded now. */
+struct spool_writer *alloc_sampler_spool(void);
+
 /* From now on allocations are recorded in SPOOL, until alloc_sampler_stop() or until the time its
  * header says.  Without a place for them there: never.  GENERATIONS: stacks tell their
  * modules', see modules_append_generations().  Not in a handler. */

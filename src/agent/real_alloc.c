@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -190,6 +191,11 @@ static COLD void look_up(void)
 		ROW(cfree),
 		ROW(free_sized),
 		ROW(free_aligned_sized),
+		ROW(mmap),
+		ROW(munmap),
+		ROW(mremap),
+		ROW(brk),
+		ROW(sbrk),
 	};
 #undef ROW
 	struct real_alloc found = { .cfree = NULL };
@@ -292,6 +298,43 @@ static void first_free_aligned_sized(void *block, size_t alignment, size_t size)
 	real_alloc.free_aligned_sized(block, alignment, size);
 }
 
+static void *first_mmap(
+	void *start, size_t size, int protection, int flags, int descriptor, long offset)
+{
+	look_up();
+	return real_alloc.mmap(start, size, protection, flags, descriptor, offset);
+}
+
+static int first_munmap(void *start, size_t size)
+{
+	look_up();
+	return real_alloc.munmap(start, size);
+}
+
+static void *first_mremap(void *start, size_t size, size_t new_size, int flags, ...)
+{
+	va_list arguments;
+	void *wanted;
+
+	va_start(arguments, flags);
+	wanted = va_arg(arguments, void *);
+	va_end(arguments);
+	look_up();
+	return real_alloc.mremap(start, size, new_size, flags, wanted);
+}
+
+static int first_brk(void *end)
+{
+	look_up();
+	return real_alloc.brk(end);
+}
+
+static void *first_sbrk(long more)
+{
+	look_up();
+	return real_alloc.sbrk(more);
+}
+
 struct real_alloc real_alloc = {
 	.malloc = first_malloc,
 	.free = first_free,
@@ -306,4 +349,9 @@ struct real_alloc real_alloc = {
 	.cfree = first_cfree,
 	.free_sized = first_free_sized,
 	.free_aligned_sized = first_free_aligned_sized,
+	.mmap = first_mmap,
+	.munmap = first_munmap,
+	.mremap = first_mremap,
+	.brk = first_brk,
+	.sbrk = first_sbrk,
 };

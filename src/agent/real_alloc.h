@@ -1,6 +1,6 @@
 /*
- * The allocator behind our hooks: the next in the order in which ld.so searches libraries, be it
- * libc's or another that was preloaded or linked.
+ * The allocator behind our hooks, and what maps memory: the next in the order in which ld.so
+ * searches libraries, be it libc's or another that was preloaded or linked.
  *
  * It is looked up without dlsym, which may allocate and waits for the loader's lock: the first call
  * may come from anywhere, also before any constructor.  Until then each pointer leads to a function
@@ -28,6 +28,12 @@ struct real_alloc {
 	void (*cfree)(void *block); /* free, where there is none; the next two likewise */
 	void (*free_sized)(void *block, size_t size);
 	void (*free_aligned_sized)(void *block, size_t alignment, size_t size);
+	void *(*mmap)(void *start, size_t size, int protection, int flags, int descriptor,
+		long offset);
+	int (*munmap)(void *start, size_t size);
+	void *(*mremap)(void *start, size_t size, size_t new_size, int flags, ...);
+	int (*brk)(void *end);
+	void *(*sbrk)(long more);
 };
 
 extern struct real_alloc real_alloc HIDDEN;

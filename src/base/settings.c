@@ -25,6 +25,8 @@ const struct setting settings_table[] = {
 		"samples per second of CPU time (default 99)" },
 	{ "duration", SETTING_DURATION, FIELD(duration_ns), 1000000, 365 * 86400 * SECOND_NS,
 		"TIME", "stop sampling after TIME: 10s, 500ms, 2m" },
+	{ "mmap", SETTING_FLAG, FIELD(mmap), 0, 1, NULL,
+		"record each mapping of mmap, mremap, brk too, in the heap profile" },
 	{ "file", SETTING_TEXT, FIELD(file), 1, SETTINGS_TEXT_MAX - 1, "NAME",
 		"name of the profile; %p pid, %e program, %h host, %t time, %n number "
 		"(default " SETTINGS_FILE_DEFAULT ")" },

@@ -25,6 +25,7 @@ struct settings {
 	bool off; /* do nothing at all */
 	bool raw; /* write addresses, no names */
 	bool verbose; /* the tool says at exit what it wrote */
+	bool mmap; /* with allocations, mappings are recorded */
 	bool generations; /* samples have a label for the plugin's generation */
 	uint32_t keep; /* enum keep_mode */
 	uint64_t keep_limit; /* bytes of a file that is still copied */

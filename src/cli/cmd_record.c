@@ -36,6 +36,7 @@ static const struct option_row rows[] = {
 	{ 0, "heap", OPTION_FLAG, offsetof(struct record_options, heap_alone), NULL, NULL,
 		"sample allocations alone" },
 	SETTING_ROW(0, "heap-interval", "heap"),
+	SETTING_ROW(0, "mmap", "mmap"),
 	SETTING_ROW(0, "raw", "raw"),
 	SETTING_ROW(0, "spool", "spool"),
 	SETTING_ROW(0, "keep", "keep"),

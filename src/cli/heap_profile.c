@@ -62,7 +62,8 @@ static void add_live(const struct reading *r, struct holdings *h)
 	struct spool_live live;
 
 	for (size_t at = 0; spool_reader_next_live(r->spool, &at, &live);) {
-		const struct heap_weight weight = heap_weight_of(live.size, rate);
+		const struct heap_weight weight = heap_weight_of(
+			live.size, live.address & SPOOL_LIVE_MAPPING ? 1 : rate);
 		struct in_use *sum =
 			is_of_unloaded(r, h->owner[live.stack], live.time_ns) ? h->by_unloaded :
 										 h->by_loaded;
@@ -79,7 +80,7 @@ static void add_sample(struct reading *r, const struct spool_heap_stack_view *he
 	const struct spool_stack_view stack = as_stack(heap_stack);
 	const int64_t values[4] = { as_objects(allocated->objects), as_bytes(allocated->bytes),
 		as_objects(in_use->objects), as_bytes(in_use->bytes) };
-	struct profile_label labels[READING_LABELS_MAX + 2];
+	struct profile_label labels[READING_LABELS_MAX + 3];
 	uint32_t ids[SPOOL_FRAMES_PER_STACK_MAX];
 	size_t label_count, frame_count;
 
@@ -94,6 +95,9 @@ static void add_sample(struct reading *r, const struct spool_heap_stack_view *he
 		.num = heap_stack->size_class < 63 ? (int64_t)1 << heap_stack->size_class :
 						     INT64_MAX,
 		.num_unit = profile_intern(p, "bytes") };
+	if (heap_stack->is_mapping)
+		labels[label_count++] = (struct profile_label){
+			.key = profile_intern(p, "kind"), .str = profile_intern(p, "mmap") };
 	frame_count = reading_add_frames(r, &stack, ids);
 	profile_add_sample(p, ids, frame_count, values, labels, label_count);
 }

@@ -16,9 +16,9 @@ static uint32_t bucket_of(uint32_t level0, uint32_t level, uint64_t hash)
 /* --- stacks --- */
 
 static uint64_t heap_stack_key(const spool_frame *frames, size_t frame_count,
-	uint16_t thread_name, uint32_t size_class)
+	uint16_t thread_name, enum spool_heap_kind kind, uint32_t size_class)
 {
-	uint64_t key = (uint64_t)thread_name << 8 | size_class;
+	uint64_t key = (uint64_t)thread_name << 9 | (uint64_t)kind << 8 | size_class;
 
 	for (size_t i = 0; i < frame_count; i++)
 		key = hash_add(key, frames[i]);
@@ -62,9 +62,9 @@ static bool use_full_stack(struct spool_writer *w, uint32_t *slot)
 }
 
 bool spool_intern_heap_stack(struct spool_writer *w, const spool_frame *frames, size_t frame_count,
-	uint16_t thread_name, uint32_t size_class, uint32_t *slot)
+	uint16_t thread_name, enum spool_heap_kind kind, uint32_t size_class, uint32_t *slot)
 {
-	const uint64_t key = heap_stack_key(frames, frame_count, thread_name, size_class);
+	const uint64_t key = heap_stack_key(frames, frame_count, thread_name, kind, size_class);
 
 	for (uint32_t level = 0; level < w->heap_stack_levels; level++) {
 		struct spool_heap_stack *bucket =
@@ -82,6 +82,7 @@ bool spool_intern_heap_stack(struct spool_writer *w, const spool_frame *frames, 
 		if (is_new) {
 			stack->thread_name = thread_name;
 			stack->size_class = (uint16_t)size_class;
+			stack->kind = kind;
 			__atomic_store_n(&stack->frames,
 				spool_store_frames(w, frames, frame_count), __ATOMIC_RELEASE);
 		}
@@ -177,6 +178,31 @@ bool spool_remove_live(struct spool_writer *w, uint64_t address, struct spool_li
 	return false;
 }
 
+static bool is_mapping_between(const struct spool_live *live, uint64_t start, uint64_t end)
+{
+	const uint64_t address = __atomic_load_n(&live->address, __ATOMIC_ACQUIRE);
+	const uint64_t first = address - SPOOL_LIVE_MAPPING;
+
+	return (address & SPOOL_LIVE_MAPPING) && first < end && start < first + live->size;
+}
+
+bool spool_remove_mapping(
+	struct spool_writer *w, uint64_t start, uint64_t end, struct spool_live *was)
+{
+	const uint32_t levels = __atomic_load_n(&w->live_levels_used, __ATOMIC_RELAXED);
+	const uint32_t count = spool_level_start(SPOOL_LIVE_LEVEL0, levels);
+
+	/* As it is most often: the very mapping that was made. */
+	if (spool_remove_live(w, start | SPOOL_LIVE_MAPPING, was))
+		return true;
+	for (uint32_t i = 0; i < count; i++)
+		if (spool_is_touched(w, &w->live[i]) &&
+			is_mapping_between(&w->live[i], start, end) &&
+			take(&w->live[i], w->live[i].address, was))
+			return true;
+	return false;
+}
+
 void spool_each_live(const struct spool_writer *w, void (*visit)(uint64_t address, void *context),
 	void *context)
 {
@@ -189,7 +215,7 @@ void spool_each_live(const struct spool_writer *w, void (*visit)(uint64_t addres
 		if (!spool_is_touched(w, &w->live[i]))
 			continue;
 		address = __atomic_load_n(&w->live[i].address, __ATOMIC_SEQ_CST);
-		if (address > SPOOL_LIVE_BUSY)
+		if (address > SPOOL_LIVE_BUSY && !(address & SPOOL_LIVE_MAPPING))
 			visit(address, context);
 	}
 }

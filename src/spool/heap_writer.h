@@ -37,7 +37,8 @@ static inline uint32_t spool_levels_of(uint32_t level0, uint32_t count)
  * first, by a thread of that name; made when new.  Where there is no room, the slot behind the
  * table, and that is counted.  False: no memory; counted. */
 bool spool_intern_heap_stack(struct spool_writer *w, const spool_frame *frames, size_t frame_count,
-	uint16_t thread_name, uint32_t size_class, uint32_t *slot) MUST_CHECK;
+	uint16_t thread_name, enum spool_heap_kind kind, uint32_t size_class,
+	uint32_t *slot) MUST_CHECK;
 void spool_add_allocation(struct spool_writer *w, uint32_t stack, struct heap_weight weight);
 
 /* LIVE's own check field is filled in here.  Its address is not among the live ones.  False: no
@@ -45,7 +46,10 @@ void spool_add_allocation(struct spool_writer *w, uint32_t stack, struct heap_we
 bool spool_add_live(struct spool_writer *w, const struct spool_live *live);
 /* False: ADDRESS is not among the live ones.  *WAS is a copy of what was removed. */
 bool spool_remove_live(struct spool_writer *w, uint64_t address, struct spool_live *was);
-/* Call VISIT with the address of each. */
+/* The same for some mapping that has a part between START and END. */
+bool spool_remove_mapping(
+	struct spool_writer *w, uint64_t start, uint64_t end, struct spool_live *was);
+/* Call VISIT with the address of each block. */
 void spool_each_live(const struct spool_writer *w, void (*visit)(uint64_t address, void *context),
 	void *context);
 

@@ -339,7 +339,7 @@ static_assert(sizeof(struct spool_heap) == 16, "spool format changed");
  * first (0) when it is freed: an entry whose CHECK is not spool_live_check() is not there.
  */
 struct spool_live {
-	uint64_t address; /* of the block */
+	uint64_t address; /* of the block; of a mapping, with SPOOL_LIVE_MAPPING */
 	uint64_t size; /* bytes, as asked for */
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
 	uint32_t stack; /* slot among the heap stacks, which was filled before */
@@ -348,6 +348,12 @@ struct spool_live {
 static_assert(sizeof(struct spool_live) == 32, "spool format changed");
 
 #define SPOOL_LIVE_BUSY 1
+#define SPOOL_LIVE_MAPPING 2 /* in an address: a mapping, which is there whatever its size */
+
+enum spool_heap_kind {
+	SPOOL_HEAP_BLOCK = 0, /* of the allocator, sampled */
+	SPOOL_HEAP_MAPPING = 1, /* of mmap and the like; each is recorded */
+};
 
 /* Tells an entry that was copied while it changed. */
 static inline uint32_t spool_live_check(
@@ -373,7 +379,7 @@ struct spool_heap_stack {
 	uint64_t alloc_bytes;
 	uint16_t thread_name; /* index in the thread names */
 	uint16_t size_class; /* sizes are at most 2^this, and more than half of it */
-	uint32_t reserved;
+	uint32_t kind; /* enum spool_heap_kind */
 };
 static_assert(sizeof(struct spool_heap_stack) == 40, "spool format changed");
 

@@ -447,6 +447,7 @@ bool spool_reader_next_heap_stack(
 			.alloc_objects = s->alloc_objects,
 			.alloc_bytes = s->alloc_bytes,
 			.size_class = s->size_class,
+			.is_mapping = s->kind == SPOOL_HEAP_MAPPING,
 			.thread_name = thread_name(r, s->thread_name),
 		};
 		++*at;

@@ -77,6 +77,7 @@ struct spool_heap_stack_view {
 	uint64_t alloc_objects; /* in 1/65536 */
 	uint64_t alloc_bytes;
 	uint32_t size_class; /* < 64 */
+	bool is_mapping; /* not of the allocator, and not sampled: each is there */
 	const char *thread_name; /* "" unknown */
 };
 
@@ -84,7 +85,8 @@ uint32_t spool_reader_heap_slots(const struct spool_reader *r);
 /* The next stack that has allocated, or whose parent had before a fork; *AT starts at 0. */
 bool spool_reader_next_heap_stack(
 	const struct spool_reader *r, size_t *at, struct spool_heap_stack_view *view);
-/* The next live allocation; its stack is below spool_reader_heap_slots(). */
+/* The next live allocation, or mapping (see SPOOL_LIVE_MAPPING); its stack is below
+ * spool_reader_heap_slots(). */
 bool spool_reader_next_live(const struct spool_reader *r, size_t *at, struct spool_live *live);
 
 #endif

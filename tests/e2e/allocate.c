@@ -3,6 +3,7 @@
  *
  *     allocate doors	every function of the allocator, each called from a function of its own
  *     allocate portable	those of them that every allocator has, and answers alike
+ *     allocate maps	mmap, munmap, mremap, sbrk in whole and in part, told as "doors" are
  *     allocate errors	calls that fail, or are odd; what came of them goes to stdout
  *     allocate sites	eight call sites in eight threads, small and large, kept and freed
  *     allocate idle	64 MiB kept in 1000 blocks, then waits for its stdin to end
@@ -214,6 +215,116 @@ static void doors(void)
 static void portable(void)
 {
 	some_doors(false);
+}
+
+/* --- maps --- */
+
+#define PAGE ((size_t)4096)
+#define MAPS 20
+
+static void *map_pages(size_t pages, int protection)
+{
+	void *start = mmap(NULL, pages * PAGE, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (start == MAP_FAILED)
+		abort();
+	return start;
+}
+
+static SITE void map_whole(struct truth *t)
+{
+	for (int i = 0; i < MAPS; i++) {
+		void *start = map_pages(10, PROT_READ | PROT_WRITE);
+
+		took(t, 10 * PAGE);
+		if (i % 2) {
+			munmap(start, 10 * PAGE);
+			gave(t, 10 * PAGE);
+		}
+	}
+}
+
+/* The middle of each is unmapped, which makes two of it; then its beginning, with the page before
+ * its second part. */
+static SITE void map_parts(struct truth *t)
+{
+	for (int i = 0; i < MAPS; i++) {
+		char *start = map_pages(10, PROT_READ);
+
+		took(t, 10 * PAGE);
+		if (munmap(start + 3 * PAGE, 2 * PAGE) || munmap(start, 6 * PAGE))
+			abort();
+		gave(t, 10 * PAGE);
+		t->held_objects++;
+		t->held_bytes += 4 * PAGE;
+	}
+}
+
+static SITE void map_over(struct truth *t)
+{
+	char *start = map_pages(10, PROT_READ);
+
+	took(t, 10 * PAGE);
+	if (mmap(start + 2 * PAGE, 3 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		    0) == MAP_FAILED)
+		abort();
+	took(t, 3 * PAGE);
+	t->held_objects++; /* the first one is two now */
+	t->held_bytes -= 3 * PAGE;
+}
+
+static SITE void map_grown(struct truth *t)
+{
+	for (int i = 0; i < MAPS; i++) {
+		void *start = map_pages(10, PROT_READ | PROT_WRITE);
+
+		took(t, 10 * PAGE);
+		start = mremap(start, 10 * PAGE, 30 * PAGE, MREMAP_MAYMOVE);
+		if (start == MAP_FAILED)
+			abort();
+		gave(t, 10 * PAGE);
+		took(t, 30 * PAGE);
+	}
+}
+
+/* A range that cannot be unmapped stays; what nobody can touch is not counted. */
+static SITE void map_odd(struct truth *t)
+{
+	char *start = map_pages(10, PROT_READ);
+
+	took(t, 10 * PAGE);
+	if (munmap(start + 1, PAGE) == 0 || munmap(start, 0) == 0 ||
+		mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED ||
+		mremap(start, 10 * PAGE, 20 * PAGE, 1024) != MAP_FAILED)
+		abort();
+	map_pages(100, PROT_NONE);
+}
+
+static SITE void map_break(struct truth *t)
+{
+	char *before = sbrk(16 * (intptr_t)PAGE);
+
+	took(t, 16 * PAGE);
+	if (before == (void *)-1 || brk(before + 8 * PAGE) != 0)
+		abort();
+	t->held_bytes -= 8 * PAGE;
+}
+
+static void maps(void)
+{
+#define ROW(name) { "map_" #name, map_##name }
+	static const struct {
+		const char *name;
+		void (*run)(struct truth *t);
+	} rows[] = { ROW(whole), ROW(parts), ROW(over), ROW(grown), ROW(odd), ROW(break) };
+#undef ROW
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct truth t = { .objects = 0 };
+
+		rows[i].run(&t);
+		tell(rows[i].name, &t);
+	}
 }
 
 /* --- errors --- */
@@ -525,16 +636,15 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*run)(void);
-	} rows[] = { { "doors", doors }, { "portable", portable }, { "errors", errors },
-		{ "sites", all_sites }, { "idle", wait_idly }, { "fork", fork_once },
-		{ "clone", clone_once },
-		{ "churn", churn_for_ever } };
+	} rows[] = { { "doors", doors }, { "portable", portable }, { "maps", maps },
+		{ "errors", errors }, { "sites", all_sites }, { "idle", wait_idly },
+		{ "fork", fork_once }, { "clone", clone_once }, { "churn", churn_for_ever } };
 
 	for (size_t i = 0; argc == 2 && i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (strcmp(argv[1], rows[i].name) == 0) {
 			rows[i].run();
 			return 0;
 		}
-	fprintf(stderr, "usage: allocate doors|portable|errors|sites|idle|fork|clone|churn\n");
+	fprintf(stderr, "usage: allocate doors|portable|maps|errors|sites|idle|fork|clone|churn\n");
 	return 2;
 }

@@ -53,6 +53,18 @@ for settings in heap=1 heap=100 heap=512k heap=off; do
 	cmp plain_errors errors.out || fail "$settings: errors are not what they are without us"
 done
 
+# --- mappings: recorded each, when asked for, at any interval ---
+
+"$helpers/allocate" maps >plain_maps
+record_well maps --heap --mmap -- "$helpers/allocate" maps
+cmp plain_maps maps.out || fail "record --mmap changes what it prints"
+as_told maps plain_maps
+pprof maps -traces
+has 'kind: *mmap'
+record_well unasked --heap --heap-interval=1 -- "$helpers/allocate" maps
+pprof unasked -top
+has_not ' map_'
+
 # --- probes ---
 
 if command -v readelf >/dev/null; then

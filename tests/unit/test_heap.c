@@ -60,7 +60,8 @@ static uint32_t intern(struct spool_writer *spool, uint64_t number, size_t frame
 
 	for (size_t i = 0; i < frame_count; i++)
 		frames[i] = spool_frame_of(1, number * 1000 + i);
-	ck_assert(spool_intern_heap_stack(spool, frames, frame_count, 0, 6, &slot));
+	ck_assert(spool_intern_heap_stack(
+		spool, frames, frame_count, 0, SPOOL_HEAP_BLOCK, 6, &slot));
 	return slot;
 }
 
