@@ -38,7 +38,7 @@ def row(what, goal, ours, peers="-", note=""):
 def ours(freq, recorder=True):
     """The environment that profiles with our agent.  RECORDER: no profile is written at the end,
     the spool stays, as under "plugprof record"."""
-    settings = f"freq={freq},spool={SPOOLS},file={WORK}/%p.pb.gz"
+    settings = f"freq={freq},heap=off,spool={SPOOLS},file={WORK}/%p.pb.gz"
     if recorder:
         settings += f",recorder={os.getpid()}"
     return {"LD_PRELOAD": AGENT, "PLUGPROF": settings}
@@ -279,6 +279,156 @@ def measure_memory():
     )  # fmt: skip
 
 
+# --- allocations ---
+
+HEAPTRACK = "/usr/lib/heaptrack/libheaptrack_preload.so"
+JEMALLOC = next(iter(glob.glob("/usr/lib/*/libjemalloc.so.2")), None)
+FORWARD = {"LD_PRELOAD": f"{PROGRAMS}/forward.so"}
+
+
+def our_heap(interval="512k", more=""):
+    return {
+        "LD_PRELOAD": AGENT,
+        "PLUGPROF": f"cpu=off,heap={interval},recorder={os.getpid()},spool={SPOOLS}" + more,
+    }
+
+
+def heap_peers():
+    peers = {}
+    if JEMALLOC:
+        peers["jemalloc"] = {"LD_PRELOAD": JEMALLOC}
+        peers["jemalloc's profiler"] = {
+            "LD_PRELOAD": JEMALLOC, "MALLOC_CONF": "prof:true,lg_prof_sample:19"
+        }  # fmt: skip
+    if os.path.exists(HEAPTRACK):
+        peers["heaptrack"] = {"LD_PRELOAD": HEAPTRACK, "DUMP_HEAPTRACK_OUTPUT": "/dev/null"}
+    return peers
+
+
+def remove_spools():
+    for spool in glob.glob(f"{SPOOLS}/*.spool"):
+        os.unlink(spool)
+
+
+def measure_pairs(what, goal, repeats, arguments):
+    """Nanoseconds a pair, as ratios to the plain one of the same repetition."""
+    variants = {"plain": {}, "forwarding": FORWARD, "ours": our_heap(), **heap_peers()}
+    times = defaultdict(list)
+    for _ in range(repeats * ROUNDS):
+        for name, env in variants.items():
+            pairs = arguments[2] // (10 if name == "heaptrack" else 1)
+            ((ns,),) = run("alloc_pairs", *arguments[:2], pairs, arguments[3], env=env)
+            times[name].append(float(ns))
+        remove_spools()
+
+    def ratio(name):
+        return statistics.median(a / b for a, b in zip(times[name], times["plain"]))
+
+    above = statistics.median(a - b for a, b in zip(times["ours"], times["forwarding"]))
+    row(
+        what, goal, f"{ratio('ours'):.2f} x glibc, forwarding + {above:.1f} ns",
+        ", ".join(f"{name} {ratio(name):.2f}" for name in variants if name not in ("plain", "ours")),
+        f"median of {len(times['plain'])}, {statistics.median(times['plain']):.1f} ns without",
+    )  # fmt: skip
+
+
+def instructions(command, env):
+    """What valgrind counts; None: it cannot be had."""
+    settings = [f"{name}={value}" for name, value in env.items()]
+    result = subprocess.run(
+        ["env", "-i", f"PATH={os.environ['PATH']}", "PYTHONMALLOC=malloc", "PYTHONHASHSEED=0",
+         *settings, "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *command],
+        text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
+    )  # fmt: skip
+    remove_spools()
+    found = re.search(r"Collected : (\d+)", result.stderr)
+    return int(found[1]) if result.returncode == 0 and found else None
+
+
+def measure_instructions():
+    command = [f"{PROGRAMS}/alloc_pairs", "pair", "1", "1000000", "0"]
+    plain, forward, ours_ = (instructions(command, e) for e in ({}, FORWARD, our_heap()))
+    if not plain:
+        row("instructions of a pair", "17 more than forwarding", "-", "-", "no valgrind here")
+        return
+    row(
+        "instructions of a pair", "17 more than forwarding",
+        f"{(ours_ - forward) / 1050000:.1f} more", f"forwarding {(forward - plain) / 1050000:.1f}",
+        f"callgrind; {plain / 1050000:.0f} in all",
+    )  # fmt: skip
+
+
+def heap_programs():
+    """Commands that allocate a lot, for as many as are installed."""
+    with open(f"{WORK}/rows.json", "w", encoding="ascii") as file:
+        numbers = ",".join(str(n) for n in range(10))
+        items = (f'{{"id":{n},"name":"item {n}","list":[{numbers}]}}' for n in range(6000))
+        file.write("[" + ",".join(items) + "]")
+    with open(f"{WORK}/rows.sql", "w", encoding="ascii") as file:
+        file.write(
+            "create table t(a integer, b text); with recursive n(i) as (select 1 union all select "
+            "i+1 from n where i<20000) insert into t select i, 'row ' || i from n; "
+            "select count(*), sum(length(b)) from t where b like '%9%' group by a % 100;"
+        )
+    with open(f"{WORK}/unit.cc", "w", encoding="ascii") as file:
+        file.write("#include <map>\n#include <string>\nstd::map<std::string, int> m;\n")
+    subprocess.run(["c++", "-E", f"{WORK}/unit.cc", "-o", f"{WORK}/unit.ii"], check=False)
+    cc1plus = subprocess.run(
+        ["c++", "-print-prog-name=cc1plus"], text=True, stdout=subprocess.PIPE, check=False
+    ).stdout.strip()
+    python = "import json; json.dumps(json.load(open('%s')))" % f"{WORK}/rows.json"
+    perl = 'my %h; $h{$_ % 9973} .= "x$_" for 1..60000; print scalar(keys %h)'
+    programs = {
+        "sqlite": ["sqlite3", ":memory:", f".read {WORK}/rows.sql"],
+        "python json": ["/usr/bin/python3", "-c", python],
+        "perl": ["perl", "-e", perl],
+        "jq": ["jq", "-c", "map(.list|add)|add", f"{WORK}/rows.json"],
+        "cc1plus": [cc1plus, "-quiet", "-fpreprocessed", "-O1", f"{WORK}/unit.ii", "-o", "/dev/null"],
+    }
+    return {name: command for name, command in programs.items() if shutil.which(command[0])}
+
+
+def measure_heap_programs():
+    for name, command in heap_programs().items():
+        plain = instructions(command, {})
+        if not plain:
+            continue
+        counts = {who: instructions(command, env) for who, env in heap_peers().items()}
+        added = {
+            who: 100 * (count / plain - 1) for who, count in counts.items()
+            if count and count > 1.01 * plain and who[0] != "j"
+        }
+        if counts.get("jemalloc") and counts.get("jemalloc's profiler"):
+            added["jemalloc's profiler, over jemalloc"] = 100 * (
+                counts["jemalloc's profiler"] / counts["jemalloc"] - 1
+            )
+        ours_ = 100 * (instructions(command, our_heap()) / plain - 1)
+        every = 100 * (instructions(command, our_heap(1)) / plain - 1)
+        row(
+            f"instructions added to {name}", "2.0 %" if name == "python json" else "1.2 %",
+            f"{ours_:.2f} %", ", ".join(f"{who} {more:.1f} %" for who, more in added.items()) or "-",
+            f"callgrind, {plain / 1e6:.0f} million; every allocation recorded: {every:.0f} %",
+        )  # fmt: skip
+
+
+def measure_heap():
+    measure_pairs("malloc and free, 1 thread", "1.15 x", 9, ("pair", 1, 4000000, 0))
+    measure_pairs("malloc and free, 2 threads", "1.15 x", 9, ("pair", 2, 3000000, 0))
+    measure_pairs("one of 4096 live blocks, 2 threads", "1.08 x", 9, ("window", 2, 2000000, 0))
+    cost = []
+    for _ in range(7 * ROUNDS):
+        ((plain,),) = run("alloc_pairs", "pair", 1, 300000, 28)
+        ((every,),) = run("alloc_pairs", "pair", 1, 300000, 28, env=our_heap(1))
+        cost.append(float(every) - float(plain))
+        remove_spools()
+    row(
+        "a sampled allocation with its free", "600 ns", f"{statistics.median(cost):.0f} ns", "-",
+        "34 frames, with heap=1",
+    )  # fmt: skip
+    measure_instructions()
+    measure_heap_programs()
+
+
 # --- the table ---
 
 
@@ -296,7 +446,7 @@ def print_table():
 
 
 def main():
-    wanted = os.environ.get("BENCH_ROWS", "unwind thread overhead start memory").split()
+    wanted = os.environ.get("BENCH_ROWS", "unwind thread overhead heap start memory").split()
     try:
         for name in wanted:
             globals()[f"measure_{name}"]()
