@@ -8,8 +8,9 @@
 #include "base/path.h"
 
 /* Below this much growth of open descriptors, and so many loads, there is nothing to say: a host
- * opens files for its own reasons, too. */
+ * opens files for its own reasons, too (PostgreSQL's processes have some 60). */
 #define DESCRIPTORS_MIN 10
+#define DESCRIPTORS_UNEXPLAINED_MIN 100
 #define LOADS_MIN 10
 
 bool plugin_row_descriptors(const struct plugin_row *row, int64_t *growth)
@@ -63,7 +64,7 @@ static bool has_most_descriptors(const struct plugin_table *table, const struct 
 			(other > own || (other == own && at < row)))
 			return false;
 	}
-	return own >= DESCRIPTORS_MIN;
+	return own >= DESCRIPTORS_UNEXPLAINED_MIN;
 }
 
 static char *about_descriptors(const struct plugin_table *table, const struct plugin_row *row)

@@ -255,7 +255,7 @@ END_TEST
 START_TEST(a_plugin_that_is_used_as_one_should_has_no_remarks)
 {
 	begin_cpu();
-	life("aa", "/p/open.so", "0\t1\t1\t0\t1\t3\t12\t2\t0\t1:5:");
+	life("aa", "/p/open.so", "0\t1\t1\t0\t1\t3\t102\t2\t0\t1:5:");
 	life("bb", "/p/closed.so", "0\t1\t9\t9\t0\t3\t12\t2\t0\t9:5:6");
 	life("cc", "/p/unknown.so", "0\t1\t1\t0\t-1\t-1\t-1\t0\t0\t1:5:");
 	life("dd", "/p/needed.so", "0\t0\t1\t0\t0\t3\t3\t0\t0\t1:5:");
