@@ -1,4 +1,6 @@
+#include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cli/commands.h"
 #include "cli/input.h"
@@ -6,6 +8,7 @@
 #include "cli/options.h"
 #include "cli/pipeline.h"
 #include "cli/plugin_print.h"
+#include "cli/spool_folder.h"
 
 struct plugins_options {
 	bool all, json, verbose;
@@ -42,6 +45,23 @@ static bool add_profile(
 	return r == 0;
 }
 
+/* -1: not known. */
+static int64_t count_descriptors(const char *pid)
+{
+	char *path = xasprintf("/proc/%s/fd", pid);
+	DIR *folder = opendir(path);
+	const struct dirent *entry;
+	int64_t count = 0;
+
+	free(path);
+	if (!folder)
+		return -1;
+	while ((entry = readdir(folder)))
+		count += entry->d_name[0] != '.';
+	closedir(folder);
+	return count;
+}
+
 static bool add_file(struct plugin_table *table, const char *path, bool *is_ours)
 {
 	struct profile *profiles[INPUT_KINDS_MAX];
@@ -54,6 +74,8 @@ static bool add_file(struct plugin_table *table, const char *path, bool *is_ours
 		ok = ok && add_profile(table, profiles[i], path, is_ours);
 		profile_free(profiles[i]);
 	}
+	if (ok && spool_folder_is_process(path))
+		plugin_table_set_descriptors(table, count_descriptors(path));
 	return ok;
 }
 

@@ -277,6 +277,16 @@ int plugin_table_add(struct plugin_table *table, const struct profile *p)
 	return 0;
 }
 
+void plugin_table_set_descriptors(struct plugin_table *table, int64_t count)
+{
+	for (size_t i = 0; i < table->rows.count; i++) {
+		struct life *l = &table->rows.items[i].life;
+
+		if (table->rows.items[i].has_life && l->loads > l->unloads)
+			l->descriptors_after = count;
+	}
+}
+
 /* --- order --- */
 
 static uint64_t latest_generation(const struct life *l)

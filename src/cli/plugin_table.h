@@ -46,6 +46,9 @@ struct plugin_table {
 /* Add the samples and lives of P to TABLE, which is all-zero at first.  -EEXIST: TABLE has CPU
  * time, or allocations, of another profile already; nothing was added. */
 int plugin_table_add(struct plugin_table *table, const struct profile *p) MUST_CHECK;
+/* The process runs, and has COUNT descriptors open now (-1: not known): what the end will tell of
+ * libraries that are loaded still. */
+void plugin_table_set_descriptors(struct plugin_table *table, int64_t count);
 void plugin_table_sort(struct plugin_table *table);
 /* Leave out what is no plugin: the program, and libraries that others need. */
 void plugin_table_keep_plugins(struct plugin_table *table);

@@ -149,6 +149,7 @@ for _ in $(seq 200); do
 done
 is 'p["live_bytes"] > 32 << 20 and p["leaked_bytes"] == 0 and p["cpu_ns"] > 0'
 is 'p["loads"] == 1 and p["unloads"] == 0 and p["references"] == 1'
+is 'p["descriptors_after"] == '"$(find "/proc/$host/fd" -type l | wc -l)"
 kill -KILL $host
 wait $host 2>/dev/null
 rm -f "$spool"/*.spool

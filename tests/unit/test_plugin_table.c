@@ -299,6 +299,20 @@ START_TEST(descriptors_are_the_fault_of_who_was_loaded_as_often)
 }
 END_TEST
 
+START_TEST(descriptors_of_a_process_that_runs_are_those_of_now)
+{
+	begin_cpu();
+	life("aa", "/p/loaded.so", "0\t1\t1\t0\t1\t5\t-1\t2\t0\t1:5:");
+	life("bb", "/p/unloaded.so", "0\t1\t1\t1\t0\t5\t6\t2\t0\t1:5:6");
+	add();
+	ck_assert_str_eq(remark("descriptors"), "");
+	plugin_table_set_descriptors(&table, 991);
+	ck_assert_str_eq(remark("descriptors"),
+		"the process has 986 descriptors more than before it was first loaded");
+	ck_assert_int_eq(table.rows.items[1].life.descriptors_after, 6);
+}
+END_TEST
+
 START_TEST(descriptors_that_no_loads_explain_are_told_once)
 {
 	begin_cpu();
@@ -391,6 +405,7 @@ int main(void)
 	tcase_add_test(words, handles_that_were_not_closed_are_remarked);
 	tcase_add_test(words, a_plugin_that_stays_though_it_was_closed_is_remarked);
 	tcase_add_test(words, descriptors_are_the_fault_of_who_was_loaded_as_often);
+	tcase_add_test(words, descriptors_of_a_process_that_runs_are_those_of_now);
 	tcase_add_test(words, descriptors_that_no_loads_explain_are_told_once);
 	tcase_add_test(words, nothing_in_a_path_reaches_the_terminal_or_breaks_the_document);
 	tcase_add_test(words, the_shares_of_all_lines_add_up);
