@@ -149,30 +149,60 @@ static void add_part(void *context, int descriptor, const char *name)
 	close(inner);
 }
 
-int stored_files_add(struct stored_files *files, const char *folder)
+/* A folder of our own, not by a link.  The descriptor or -errno. */
+static int open_store(const char *path, struct stat *st)
 {
-	struct search search = { .files = files, .folder = files->folders.count };
-	struct stored_folder *added;
-	struct stat st;
-	int descriptor = open_folder(AT_FDCWD, folder);
+	int descriptor = open_folder(AT_FDCWD, path);
 	int r = descriptor < 0 ? -errno : 0;
 
 	/* A link is no folder to the kernel. */
-	if (r == -ENOTDIR && lstat(folder, &st) == 0 && S_ISLNK(st.st_mode))
+	if (r == -ENOTDIR && lstat(path, st) == 0 && S_ISLNK(st->st_mode))
 		r = -ELOOP;
-	if (r == 0 && fstat(descriptor, &st) < 0)
+	if (r == 0 && fstat(descriptor, st) < 0)
 		r = -errno;
-	if (r == 0 && st.st_uid != geteuid())
+	if (r == 0 && st->st_uid != geteuid())
 		r = -EPERM;
-	if (r) {
-		if (descriptor >= 0)
-			close(descriptor);
-		return r;
+	if (r == 0)
+		return descriptor;
+	if (descriptor >= 0)
+		close(descriptor);
+	return r;
+}
+
+/* A list may name a folder twice; its files are to count once. */
+static bool has_folder(const struct stored_files *files, const struct stat *st)
+{
+	struct stat known;
+
+	for (size_t i = 0; i < files->folders.count; i++)
+		if (fstat(files->folders.items[i].descriptor, &known) == 0 &&
+			known.st_dev == st->st_dev && known.st_ino == st->st_ino)
+			return true;
+	return false;
+}
+
+int stored_files_add(struct stored_files *files, const char *folder)
+{
+	struct search search = { .files = files, .folder = files->folders.count };
+	char *path = xstrdup(folder);
+	struct stored_folder *added;
+	struct stat st;
+	int r;
+
+	/* A slash at the end would follow a link. */
+	for (size_t length = strlen(path); length > 1 && path[length - 1] == '/'; length--)
+		path[length - 1] = '\0';
+	r = open_store(path, &st);
+	if (r < 0 || has_folder(files, &st)) {
+		if (r >= 0)
+			close(r);
+		free(path);
+		return r < 0 ? r : 0;
 	}
 	added = VEC_PUSH(&files->folders);
-	added->path = xstrdup(folder);
-	added->descriptor = descriptor;
-	return for_each_name(descriptor, add_part, &search);
+	added->path = path;
+	added->descriptor = r;
+	return for_each_name(r, add_part, &search);
 }
 
 /* --- what goes --- */

@@ -190,6 +190,7 @@ START_TEST(no_link_is_followed)
 	char *elsewhere = xasprintf("%s/elsewhere", store);
 	char *part = xasprintf("%s/cd", store), *file = xasprintf("%s/ab/cd.psym", store);
 	struct stored_files none = { .items = { .count = 0 } };
+	char with_slash[100];
 
 	put("elsewhere/01.psym", 4);
 	put("ab/02.psym", 4);
@@ -201,11 +202,25 @@ START_TEST(no_link_is_followed)
 	ck_assert(is_there("ab/cd.psym"));
 	ck_assert(is_there("cd"));
 	ck_assert_int_eq(stored_files_add(&none, part), -ELOOP);
+	strcat(strcpy(with_slash, part), "//");
+	ck_assert_int_eq(stored_files_add(&none, with_slash), -ELOOP);
 	ck_assert_int_eq(stored_files_add(&none, "/nonexistent"), -ENOENT);
 	ck_assert_uint_eq(none.folders.count, 0);
 	free(elsewhere);
 	free(part);
 	free(file);
+}
+END_TEST
+
+START_TEST(a_store_that_is_named_twice_counts_once)
+{
+	char *again = xasprintf("%s/.", store);
+
+	put("ab/01.psym", 4);
+	ck_assert_int_eq(stored_files_add(&files, store), 0);
+	ck_assert_int_eq(stored_files_add(&files, again), 0);
+	ck_assert_uint_eq(files.items.count, 1);
+	free(again);
 }
 END_TEST
 
@@ -281,6 +296,7 @@ int main(void)
 	tcase_add_test(tests, half_a_copy_goes_when_nobody_can_still_write_it);
 	tcase_add_test(tests, what_nobody_of_ours_made_stays);
 	tcase_add_test(tests, no_link_is_followed);
+	tcase_add_test(tests, a_store_that_is_named_twice_counts_once);
 	tcase_add_test(tests, a_file_that_is_not_the_build_of_its_name_goes);
 	tcase_add_test(tests, what_is_gone_by_then_is_no_error);
 	suite_add_tcase(suite, tests);
