@@ -224,7 +224,7 @@ static size_t count_unresolved(const struct answers *a)
 static void say_why(const struct address_request *request, const struct symbol_module *m,
 	size_t unresolved, size_t count)
 {
-	const bool is_whole = symbol_module_verdict(m) == VERDICT_DWARF;
+	const bool is_whole = symbol_verdict_has_lines(symbol_module_verdict(m));
 	char hex[BUILD_ID_HEX_SIZE];
 
 	message("%zu of %zu addresses of %s have no name: %s", unresolved, count,

@@ -188,7 +188,7 @@ static void finish_mapping(struct naming *n, size_t index)
 
 	m->has_functions = true; /* every location has some name now */
 	m->has_filenames = m->has_line_numbers = m->has_inline_frames =
-		verdict == VERDICT_DWARF || verdict == VERDICT_GO;
+		symbol_verdict_has_lines(verdict);
 	for (size_t i = 0; i < index; i++)
 		seen_before |= n->modules[i] == n->modules[index];
 	if (seen_before)

@@ -16,14 +16,6 @@
 
 #define PAGE_SIZE 4096u /* x86-64's; the unit of mmap, whatever p_align says */
 
-struct segment { /* a PT_LOAD */
-	uint64_t vaddr;
-	uint64_t memory_size;
-	uint64_t offset;
-	uint64_t file_size;
-	bool executable;
-};
-
 struct binary {
 	char *path;
 	struct file_bytes file; /* empty when opened from memory */
@@ -31,7 +23,7 @@ struct binary {
 	struct bytes image;
 	Elf *elf;
 	struct build_id build_id;
-	VEC(struct segment) segments;
+	VEC(struct binary_segment) segments;
 	uint64_t eh_frame_header; /* vaddr; 0: none */
 };
 
@@ -72,7 +64,7 @@ static void add_segment(struct binary *b, const GElf_Phdr *header)
 	if (header->p_vaddr >= limit || header->p_memsz >= limit || header->p_offset >= limit ||
 		header->p_filesz > header->p_memsz)
 		return;
-	*VEC_PUSH(&b->segments) = (struct segment){ .vaddr = header->p_vaddr,
+	*VEC_PUSH(&b->segments) = (struct binary_segment){ .vaddr = header->p_vaddr,
 		.memory_size = header->p_memsz,
 		.offset = header->p_offset,
 		.file_size = header->p_filesz,
@@ -284,7 +276,7 @@ bool binary_find_section(
 bool binary_bytes_at(const struct binary *b, uint64_t vaddr, struct bytes *bytes)
 {
 	for (size_t i = 0; i < b->segments.count; i++) {
-		const struct segment *s = &b->segments.items[i];
+		const struct binary_segment *s = &b->segments.items[i];
 
 		if (vaddr >= s->vaddr && vaddr - s->vaddr < s->file_size)
 			return bytes_of_image(b, s->offset + (vaddr - s->vaddr),
@@ -304,7 +296,7 @@ bool binary_find_eh_frame_header(const struct binary *b, struct bytes *bytes, ui
 uint64_t binary_code_end(const struct binary *b, uint64_t vaddr)
 {
 	for (size_t i = 0; i < b->segments.count; i++) {
-		const struct segment *s = &b->segments.items[i];
+		const struct binary_segment *s = &b->segments.items[i];
 
 		if (s->executable && vaddr >= s->vaddr && vaddr - s->vaddr < s->memory_size)
 			return s->vaddr + s->memory_size;
@@ -314,13 +306,13 @@ uint64_t binary_code_end(const struct binary *b, uint64_t vaddr)
 
 /* The whole image as one mapping from offset 0, as some profilers write it: then offsets
  * into the mapping are vaddrs, whatever the file's own offsets are. */
-static bool is_whole_image(
-	const struct binary *b, uint64_t mapping_offset, uint64_t mapping_size, uint64_t *base)
+static bool is_whole_image(const struct binary_segment *segments, size_t count,
+	uint64_t mapping_offset, uint64_t mapping_size, uint64_t *base)
 {
 	uint64_t low = UINT64_MAX, high = 0;
 
-	for (size_t i = 0; i < b->segments.count; i++) {
-		const struct segment *s = &b->segments.items[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct binary_segment *s = &segments[i];
 
 		if (s->vaddr < low)
 			low = s->vaddr;
@@ -328,18 +320,17 @@ static bool is_whole_image(
 			high = s->vaddr + s->memory_size;
 	}
 	*base = page_down(low);
-	return b->segments.count > 1 && mapping_offset == 0 &&
-		mapping_size >= page_up(high) - *base;
+	return count > 1 && mapping_offset == 0 && mapping_size >= page_up(high) - *base;
 }
 
 /* Does the mapping start where S starts?  Where S has lost its offset, only its size tells. */
-static bool is_mapping_of_segment(const struct segment *s, uint64_t mapping_size)
+static bool is_mapping_of_segment(const struct binary_segment *s, uint64_t mapping_size)
 {
 	return mapping_size == 0 ||
 		page_up(mapping_size) == page_up(s->vaddr + s->memory_size) - page_down(s->vaddr);
 }
 
-static bool vaddr_in_segment(const struct segment *s, uint64_t mapping_offset,
+static bool vaddr_in_segment(const struct binary_segment *s, uint64_t mapping_offset,
 	uint64_t mapping_size, uint64_t offset_in_mapping, uint64_t *vaddr)
 {
 	const uint64_t offset = mapping_offset + offset_in_mapping;
@@ -356,19 +347,42 @@ static bool vaddr_in_segment(const struct segment *s, uint64_t mapping_offset,
 	return *vaddr >= s->vaddr && *vaddr - s->vaddr < s->memory_size;
 }
 
-bool binary_vaddr_in_mapping(const struct binary *b, uint64_t mapping_offset,
-	uint64_t mapping_size, uint64_t offset_in_mapping, uint64_t *vaddr)
+size_t binary_segments(const struct binary *b, const struct binary_segment **segments)
+{
+	*segments = b->segments.items;
+	return b->segments.count;
+}
+
+static bool is_code(
+	const struct binary_segment *segments, size_t count, uint64_t vaddr)
+{
+	for (size_t i = 0; i < count; i++)
+		if (segments[i].executable && vaddr >= segments[i].vaddr &&
+			vaddr - segments[i].vaddr < segments[i].memory_size)
+			return true;
+	return false;
+}
+
+bool segments_vaddr_in_mapping(const struct binary_segment *segments, size_t count,
+	uint64_t mapping_offset, uint64_t mapping_size, uint64_t offset_in_mapping, uint64_t *vaddr)
 {
 	uint64_t base;
 
-	if (is_whole_image(b, mapping_offset, mapping_size, &base)) {
+	if (is_whole_image(segments, count, mapping_offset, mapping_size, &base)) {
 		*vaddr = base + offset_in_mapping;
-		return binary_code_end(b, *vaddr) != 0;
+		return is_code(segments, count, *vaddr);
 	}
-	for (size_t i = 0; i < b->segments.count; i++)
-		if (b->segments.items[i].executable &&
-			vaddr_in_segment(&b->segments.items[i], mapping_offset, mapping_size,
+	for (size_t i = 0; i < count; i++)
+		if (segments[i].executable &&
+			vaddr_in_segment(&segments[i], mapping_offset, mapping_size,
 				offset_in_mapping, vaddr))
 			return true;
 	return false;
+}
+
+bool binary_vaddr_in_mapping(const struct binary *b, uint64_t mapping_offset,
+	uint64_t mapping_size, uint64_t offset_in_mapping, uint64_t *vaddr)
+{
+	return segments_vaddr_in_mapping(b->segments.items, b->segments.count, mapping_offset,
+		mapping_size, offset_in_mapping, vaddr);
 }

@@ -24,6 +24,14 @@ struct binary_section {
 	bool compressed; /* begins with an Elf64_Chdr */
 };
 
+struct binary_segment { /* a PT_LOAD */
+	uint64_t vaddr;
+	uint64_t memory_size; /* bytes, as the following */
+	uint64_t offset;
+	uint64_t file_size;
+	bool executable;
+};
+
 /* On 0 *RET is the caller's to binary_close(); on -errno it is untouched.
  * -ENOEXEC: no ELF file of the kind above, or its headers are damaged. */
 int binary_open(const char *path, struct binary **ret);
@@ -58,10 +66,17 @@ bool binary_find_eh_frame_header(
 /* The end of the executable segment around VADDR; 0: there is none. */
 uint64_t binary_code_end(const struct binary *b, uint64_t vaddr);
 
+/* The segments, in the file's order. */
+size_t binary_segments(const struct binary *b, const struct binary_segment **segments);
+
 /* The vaddr OFFSET_IN_MAPPING bytes into a mapping of this file that starts at file offset
  * MAPPING_OFFSET and is MAPPING_SIZE bytes long (0: unknown).  For a debug file, whose own
  * offsets mean nothing, the segment is known by its size.  False: not inside executable code. */
 bool binary_vaddr_in_mapping(const struct binary *b, uint64_t mapping_offset,
 	uint64_t mapping_size, uint64_t offset_in_mapping, uint64_t *vaddr);
+/* The same where only the segments are known. */
+bool segments_vaddr_in_mapping(const struct binary_segment *segments, size_t count,
+	uint64_t mapping_offset, uint64_t mapping_size, uint64_t offset_in_mapping,
+	uint64_t *vaddr);
 
 #endif

@@ -304,3 +304,37 @@ size_t go_table_find(
 	frames[count++] = (struct go_frame){ .function = r.name, .start_line = r.start_line };
 	return count;
 }
+
+/* Where the values of a list change. */
+static void visit_changes(const struct go_table *t, const struct record *r, uint32_t offset,
+	uint64_t end, void (*visit)(void *context, uint64_t vaddr), void *context)
+{
+	struct bytes at = at_offset(t->values, offset);
+	uint64_t vaddr = r->start;
+
+	for (bool first = true; offset && bytes_left(&at) > 0 && vaddr < end; first = false) {
+		if (bytes_uleb128(&at) == 0 && !first)
+			return;
+		vaddr += bytes_uleb128(&at) * t->quantum;
+		if (bytes_ok(&at) && vaddr < end)
+			visit(context, vaddr);
+	}
+}
+
+void go_table_visit_boundaries(const struct go_table *t,
+	void (*visit)(void *context, uint64_t vaddr), void *context)
+{
+	struct record r;
+
+	for (uint64_t i = 0; i < t->function_count; i++) {
+		const uint64_t end = start_of(t, i + 1);
+
+		visit(context, start_of(t, i));
+		if (!read_record(t, i, &r))
+			continue;
+		visit_changes(t, &r, r.file_values, end, visit, context);
+		visit_changes(t, &r, r.line_values, end, visit, context);
+		visit_changes(t, &r, r.inline_values, end, visit, context);
+	}
+	visit(context, start_of(t, t->function_count));
+}

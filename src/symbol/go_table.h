@@ -43,6 +43,10 @@ struct go_frame {
 	uint32_t start_line;
 };
 
+/* Visit every address where the answer may become another one. */
+void go_table_visit_boundaries(const struct go_table *t,
+	void (*visit)(void *context, uint64_t vaddr), void *context);
+
 /* What is at VADDR, innermost first: how many frames; 0: no Go function. */
 size_t go_table_find(
 	const struct go_table *t, uint64_t vaddr, struct go_frame frames[static GO_FRAMES_MAX]);

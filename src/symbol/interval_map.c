@@ -3,14 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NOBODY UINT32_MAX
-
-/* From START to the next segment's START all addresses belong to OWNER. */
-struct interval_segment {
-	uint64_t start;
-	uint32_t owner;
-};
-
 static inline bool comes_before(const struct interval *a, const struct interval *b)
 {
 	if (a->start != b->start)
@@ -108,7 +100,7 @@ static void close_until(
 {
 	while (open->stack.count > 0) {
 		uint64_t end = open->stack.items[open->stack.count - 1]->end;
-		uint32_t owner = NOBODY;
+		uint32_t owner = INTERVAL_NOBODY;
 
 		if (end > limit)
 			return;
@@ -159,7 +151,7 @@ bool interval_map_find(const struct interval_map *map, uint64_t vaddr, uint32_t 
 		else
 			high = middle;
 	}
-	if (low == 0 || map->segments.items[low - 1].owner == NOBODY)
+	if (low == 0 || map->segments.items[low - 1].owner == INTERVAL_NOBODY)
 		return false;
 	*owner = map->segments.items[low - 1].owner;
 	return true;

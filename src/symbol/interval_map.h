@@ -18,8 +18,16 @@ struct interval {
 	uint32_t owner; /* the caller's number for it */
 };
 
+#define INTERVAL_NOBODY UINT32_MAX
+
+/* From START to the next segment's START all addresses belong to OWNER, or to nobody. */
+struct interval_segment {
+	uint64_t start;
+	uint32_t owner;
+};
+
 struct interval_map {
-	VEC(struct interval_segment) segments;
+	VEC(struct interval_segment) segments; /* sorted; the last belongs to nobody */
 };
 
 /* Make the map from COUNT intervals, which are sorted in place.  Where they cross instead of

@@ -22,7 +22,7 @@ struct source_input {
 	 * the module's build. */
 	const struct binary *files[2];
 	size_t file_count;
-	const char *const *debug_folders; /* of the options */
+	const char *const *debug_folders, *const *stores; /* of the options */
 	struct text_pool *texts; /* keeps every string that a source gives out */
 };
 
@@ -42,6 +42,8 @@ struct source_frames {
 	VEC(struct source_frame) frames; /* innermost first */
 };
 
+typedef void source_boundary_visitor(void *context, uint64_t vaddr);
+
 struct source {
 	const char *name; /* for people */
 	/* The module's verdict when no source before this one has anything. */
@@ -55,9 +57,16 @@ struct source {
 	/* Which batch VADDR belongs to: addresses of one are cheap to ask for together.  NULL: it
 	 * does not matter. */
 	uint64_t (*batch)(void *state, uint64_t vaddr);
+	/* The segments of the module's file, as far as the source knows.  NULL: it does not. */
+	size_t (*segments)(void *state, const struct binary_segment **segments);
+	/* Visit every address where the answer may become another one.  NULL: map_dwarf.c knows
+	 * them, or its names do not go into maps. */
+	void (*visit_boundaries)(void *state, source_boundary_visitor *visit, void *context);
 	void (*close)(void *state);
 };
 
+extern const struct source source_map; /* a symbol map with lines */
+extern const struct source source_symbol_map; /* one that was made from symbols alone */
 extern const struct source source_dwarf;
 extern const struct source source_go; /* pclntab */
 extern const struct source source_symtab; /* .symtab */

@@ -4,22 +4,9 @@
 #include <stdlib.h>
 
 #include "symbol/debug_file.h"
-#include "symbol/dwarf_cache.h"
-#include "symbol/dwarf_form.h"
 #include "symbol/dwarf_name.h"
-#include "symbol/dwarf_split.h"
+#include "symbol/dwarf_state.h"
 #include "symbol/source.h"
-#include "symbol/unit_index.h"
-
-struct dwarf_state {
-	struct dwarf_file *file;
-	struct dwarf_file *alt; /* what dwz has moved out of several files; NULL: nothing */
-	struct binary *alt_binary;
-	struct dwarf_split *split;
-	struct dwarf_cache cache;
-	struct text_pool *texts;
-	struct unit_index index;
-};
 
 static void dwarf_state_close(void *state)
 {

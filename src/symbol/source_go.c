@@ -216,11 +216,19 @@ static bool go_resolve(void *state, uint64_t vaddr, struct source_frames *out)
 	return count > 0;
 }
 
+static void go_visit_boundaries(void *state, source_boundary_visitor *visit, void *context)
+{
+	const struct go_state *g = state;
+
+	go_table_visit_boundaries(&g->table, visit, context);
+}
+
 const struct source source_go = {
 	.name = "Go's pclntab",
 	.verdict = VERDICT_GO,
 	.resolves = true,
 	.open = go_open,
 	.resolve = go_resolve,
+	.visit_boundaries = go_visit_boundaries,
 	.close = go_close,
 };

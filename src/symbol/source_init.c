@@ -51,11 +51,22 @@ static void init_close(void *state)
 	free(state);
 }
 
+static void init_visit_boundaries(void *state, source_boundary_visitor *visit, void *context)
+{
+	const struct init *init = state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		visit(context, init->starts[i]);
+		visit(context, init->ends[i]);
+	}
+}
+
 const struct source source_init = {
 	.name = ".init and .fini",
 	.verdict = VERDICT_FDE_ONLY,
 	.resolves = true,
 	.open = init_open,
 	.resolve = init_resolve,
+	.visit_boundaries = init_visit_boundaries,
 	.close = init_close,
 };

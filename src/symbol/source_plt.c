@@ -200,11 +200,26 @@ static bool plt_resolve(void *state, uint64_t vaddr, struct source_frames *out)
 	return false;
 }
 
+static void plt_visit_boundaries(void *state, source_boundary_visitor *visit, void *context)
+{
+	const struct plt *p = state;
+
+	for (size_t i = 0; i < p->sections.count; i++) {
+		const struct plt_section *section = &p->sections.items[i];
+		const uint64_t size = bytes_left(&section->bytes);
+
+		for (uint64_t at = 0; at < size; at += section->stub_size)
+			visit(context, section->vaddr + at);
+		visit(context, section->vaddr + size);
+	}
+}
+
 const struct source source_plt = {
 	.name = "PLT",
 	.verdict = VERDICT_FDE_ONLY,
 	.resolves = true,
 	.open = plt_open,
 	.resolve = plt_resolve,
+	.visit_boundaries = plt_visit_boundaries,
 	.close = plt_close,
 };

@@ -259,12 +259,23 @@ static bool symtab_resolve(void *state, uint64_t vaddr, struct source_frames *ou
 	return true;
 }
 
+static void symtab_visit_boundaries(void *state, source_boundary_visitor *visit, void *context)
+{
+	const struct symtab *t = state;
+
+	for (size_t i = 0; i < t->sized.segments.count; i++)
+		visit(context, t->sized.segments.items[i].start);
+	for (size_t i = 0; i < t->points.segments.count; i++)
+		visit(context, t->points.segments.items[i].start);
+}
+
 const struct source source_symtab = {
 	.name = ".symtab",
 	.verdict = VERDICT_SYMBOLS,
 	.resolves = true,
 	.open = symtab_open,
 	.resolve = symtab_resolve,
+	.visit_boundaries = symtab_visit_boundaries,
 	.close = symtab_close,
 };
 
@@ -274,6 +285,7 @@ const struct source source_minidebug = {
 	.resolves = true,
 	.open = minidebug_open,
 	.resolve = symtab_resolve,
+	.visit_boundaries = symtab_visit_boundaries,
 	.close = symtab_close,
 };
 
@@ -283,5 +295,6 @@ const struct source source_dynsym = {
 	.resolves = true,
 	.open = dynsym_open,
 	.resolve = symtab_resolve,
+	.visit_boundaries = symtab_visit_boundaries,
 	.close = symtab_close,
 };

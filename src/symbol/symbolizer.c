@@ -12,11 +12,13 @@
 #include "symbol/debug_file.h"
 #include "symbol/demangle.h"
 #include "symbol/kept_file.h"
+#include "symbol/module.h"
 #include "symbol/source.h"
 #include "symbol/text_pool.h"
 
 /* In the order in which they are asked. */
-static const struct source *const sources[] = { &source_dwarf, &source_go, &source_symtab,
+static const struct source *const sources[] = { &source_map, &source_dwarf, &source_go,
+	&source_symbol_map, &source_symtab,
 	&source_minidebug, &source_dynsym,
 	&source_plt, &source_init, &source_fde };
 
@@ -182,6 +184,7 @@ static void *state_of(struct symbol_module *m, size_t index)
 static void open_sources(const struct symbolizer *s, struct symbol_module *m)
 {
 	m->input = (struct source_input){ .path = m->path,
+		.stores = s->stores,
 		.build_id = &m->build_id,
 		.debug_folders = s->debug_folders,
 		.texts = s->texts };
@@ -276,6 +279,9 @@ static char *reason_of(
 		reason = m->debug_file ? xasprintf("%s%s%s", file, comma, missing)
 			: m->is_kept   ? xstrdup(file)
 				       : xstrdup("debug info in the file");
+		break;
+	case VERDICT_MAP:
+		reason = xasprintf("%s%ssymbol map", file, comma);
 		break;
 	case VERDICT_GO:
 		reason = xasprintf("%s%sno debug info but Go's own tables", file, comma);
@@ -383,11 +389,17 @@ struct symbol_module *symbolizer_module_by_content(
 bool symbol_module_vaddr(const struct symbol_module *m, uint64_t mapping_offset,
 	uint64_t mapping_size, uint64_t offset_in_mapping, uint64_t *vaddr)
 {
-	const struct binary *b = m->file ? m->file : m->debug_file;
+	const struct binary *b = module_file(m);
+	const struct binary_segment *segments = NULL;
+	size_t count = 0;
 
-	return b &&
-		binary_vaddr_in_mapping(
-			b, mapping_offset, mapping_size, offset_in_mapping, vaddr);
+	if (b)
+		count = binary_segments(b, &segments);
+	for (size_t i = 0; i < m->opened && count == 0; i++)
+		if (m->states[i] && sources[i]->segments)
+			count = sources[i]->segments(m->states[i], &segments);
+	return segments_vaddr_in_mapping(
+		segments, count, mapping_offset, mapping_size, offset_in_mapping, vaddr);
 }
 
 static bool has_name(const struct source_frame *frame)
@@ -465,6 +477,39 @@ static struct symbol_frame answer(struct symbolizer *s, const struct source_fram
 		.start_line = found->start_line };
 }
 
+bool module_ask(struct symbolizer *s, struct symbol_module *m, uint64_t vaddr,
+	const struct source_frames **found)
+{
+	bool resolved = false;
+
+	if (!ask_sources(s, m, vaddr, &resolved) || !resolved)
+		s->found.frames.count = s->found.frames.count == 1 &&
+			!has_name(&s->found.frames.items[0]);
+	*found = &s->found;
+	return s->found.frames.count > 0;
+}
+
+void module_visit_boundaries(
+	struct symbol_module *m, source_boundary_visitor *visit, void *context)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
+		if (state_of(m, i) && sources[i]->visit_boundaries)
+			sources[i]->visit_boundaries(m->states[i], visit, context);
+}
+
+void *module_state(struct symbol_module *m, const struct source *source)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
+		if (state_of(m, i) && sources[i] == source)
+			return m->states[i];
+	return NULL;
+}
+
+const struct binary *module_file(const struct symbol_module *m)
+{
+	return m->file ? m->file : m->debug_file;
+}
+
 void symbolizer_resolve(struct symbolizer *s, struct symbol_module *m, uint64_t vaddr,
 	struct symbol_frames *out)
 {
@@ -497,9 +542,15 @@ enum symbol_verdict symbol_module_verdict(const struct symbol_module *m)
 	return m->verdict;
 }
 
+bool symbol_verdict_has_lines(enum symbol_verdict verdict)
+{
+	return verdict == VERDICT_MAP || verdict == VERDICT_DWARF || verdict == VERDICT_GO;
+}
+
 const char *symbol_verdict_word(enum symbol_verdict verdict)
 {
 	static const char *const words[] = {
+		[VERDICT_MAP] = "map",
 		[VERDICT_DWARF] = "dwarf",
 		[VERDICT_GO] = "go",
 		[VERDICT_SYMBOLS] = "symbols",

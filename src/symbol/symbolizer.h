@@ -48,6 +48,7 @@ struct symbol_frames {
 
 /* Why a module's addresses got the names they did: one word for tests, one line for people. */
 enum symbol_verdict {
+	VERDICT_MAP, /* a symbol map with all that follows */
 	VERDICT_DWARF, /* functions, lines and inlined subroutines */
 	VERDICT_GO, /* Go's own tables: the same, but columns */
 	VERDICT_SYMBOLS, /* .symtab: function names, no lines */
@@ -89,8 +90,10 @@ void symbolizer_resolve(struct symbolizer *s, struct symbol_module *m, uint64_t 
 uint64_t symbol_module_batch(const struct symbol_module *m, uint64_t vaddr);
 
 enum symbol_verdict symbol_module_verdict(const struct symbol_module *m);
-/* The verdict's stable word: "dwarf", "go", "symbols", "exports-only", "fde-only", "file-missing",
- * "file-replaced", "file-bad", "anonymous". */
+/* Files, lines and inlined functions are known, not names alone. */
+bool symbol_verdict_has_lines(enum symbol_verdict verdict);
+/* The verdict's stable word: "map", "dwarf", "go", "symbols", "exports-only", "fde-only",
+ * "file-missing", "file-replaced", "file-bad", "anonymous". */
 const char *symbol_verdict_word(enum symbol_verdict verdict);
 /* One line without the module's name: "stripped, no debug file for build-ID ab12...",
  * "file replaced: it has build-ID cd34..., the process ran ab12...".  Lives as long as M. */

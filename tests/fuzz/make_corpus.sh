@@ -96,3 +96,12 @@ printf 'glibc-ld.so.cache1.1\001\0\0\0\025\0\0\0%s\003\003\0\0\110\0\0\0\122\0\0
 	"$(printf '%020d' 0)" "$(printf '%012d' 0)" >"$doctor/cache"
 printf 'libc.so.6\0/libc.so.6\0' >>"$doctor/cache"
 printf 'path\ta\nmod\ta\t(devel)\t\ndep\tb\tv1.0.0\th1:x=\n=>\t../b\t\nbuild\t-race=true\n' >"$doctor/go_lines"
+# Their symbol maps, when the tool is built.
+if [ -x "${PLUGPROF:=plugprof}" ]; then
+	maps=$(dirname "$0")/corpus/map
+	mkdir -p "$maps"
+	for name in c_dwarf5 cc_dwarf4 symbols stripped; do
+		"$PLUGPROF" map -q -o "$work/store" "$(dirname "$0")/corpus/elf/$name.so"
+		mv "$work"/store/*/*.psym "$maps/$name.psym"
+	done
+fi

@@ -1,0 +1,168 @@
+/* Symbol maps of the store: STORE/ab/cdef....psym, by build-ID. */
+#define _GNU_SOURCE
+#include <string.h>
+
+#include "base/file.h"
+#include "base/store.h"
+#include "mapstore/map_reader.h"
+#include "symbol/source.h"
+
+/* What the text pool has made of the map's strings, by the map's numbers. */
+struct known_function {
+	const char *linkage_name, *name;
+	bool is_known;
+};
+
+struct map_state {
+	struct file_bytes file;
+	struct map_reader *map;
+	struct text_pool *texts;
+	struct known_function *functions;
+	const char **files;
+	struct map_frame frames[MAP_DEPTH_MAX];
+	struct binary_segment segments[MAP_SEGMENTS_MAX];
+};
+
+static void map_close(void *state)
+{
+	struct map_state *m = state;
+
+	map_reader_free(m->map);
+	file_unmap(&m->file);
+	free(m->functions);
+	free(m->files);
+	free(m);
+}
+
+/* The map at PATH if it is one of the build ID; a torn or foreign one is "not here". */
+static struct map_state *open_map(const char *path, const struct build_id *id)
+{
+	struct map_state *m = xcalloc(1, sizeof(*m));
+	struct build_id found;
+
+	if (file_map(path, &m->file) == 0 &&
+		map_reader_open(m->file.data, m->file.size, &m->map) == 0) {
+		map_reader_build_id(m->map, &found);
+		if (build_id_equal(&found, id))
+			return m;
+	}
+	map_close(m);
+	return NULL;
+}
+
+static void copy_segments(struct map_state *m)
+{
+	const struct map_header *header = map_reader_header(m->map);
+	const uint64_t limit = UINT64_C(1) << 56; /* no sum with these overflows */
+
+	for (uint32_t i = 0; i < header->segment_count; i++) {
+		const struct map_segment *s = &header->segments[i];
+
+		if (s->vaddr < limit && s->memory_size < limit && s->offset < limit &&
+			s->file_size <= s->memory_size)
+			m->segments[i] = (struct binary_segment){ s->vaddr, s->memory_size,
+				s->offset, s->file_size, s->executable != 0 };
+	}
+}
+
+static void *open_in_stores(const struct source_input *input, bool with_lines)
+{
+	const struct build_id *id = input->build_id;
+	char path[STORE_PATH_MAX];
+	struct map_state *m = NULL;
+
+	if (id->size == 0 && input->file_count > 0)
+		id = binary_build_id(input->files[0]);
+	for (const char *const *store = input->stores; store && *store && !m; store++)
+		if (store_entry(*store, id, STORE_MAP_SUFFIX, path, sizeof(path)))
+			m = open_map(path, id);
+	if (m && map_reader_header(m->map)->has_lines != with_lines) {
+		map_close(m);
+		m = NULL;
+	}
+	if (m) {
+		const struct map_section *sections = map_reader_header(m->map)->sections;
+
+		m->texts = input->texts;
+		m->functions = xcalloc(sections[MAP_FUNCTIONS].count + 1, sizeof(*m->functions));
+		m->files = xcalloc(sections[MAP_STRINGS].count + 1, sizeof(*m->files));
+		copy_segments(m);
+	}
+	return m;
+}
+
+static void *map_open(const struct source_input *input)
+{
+	return open_in_stores(input, true);
+}
+
+static void *symbol_map_open(const struct source_input *input)
+{
+	return open_in_stores(input, false);
+}
+
+static const struct known_function *function_of(struct map_state *m, const struct map_frame *f)
+{
+	struct known_function *known = &m->functions[f->function];
+
+	if (!known->is_known)
+		*known = (struct known_function){ text_pool_add(m->texts, f->linkage_name),
+			text_pool_add(m->texts, f->name), true };
+	return known;
+}
+
+static const char *file_of(struct map_state *m, const struct map_frame *f)
+{
+	if (f->file && !m->files[f->file_number])
+		m->files[f->file_number] = text_pool_add(m->texts, f->file);
+	return m->files[f->file_number];
+}
+
+static bool map_resolve(void *state, uint64_t vaddr, struct source_frames *out)
+{
+	struct map_state *m = state;
+	const size_t count = map_reader_find(m->map, vaddr, m->frames);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct map_frame *f = &m->frames[i];
+		const struct known_function *function = function_of(m, f);
+
+		*VEC_PUSH(&out->frames) = (struct source_frame){
+			.linkage_name = function->linkage_name,
+			.name = function->name,
+			.file = file_of(m, f),
+			.line = f->line,
+			.column = f->column,
+			.start_line = f->start_line,
+		};
+	}
+	return count > 0;
+}
+
+static size_t map_segments(void *state, const struct binary_segment **segments)
+{
+	struct map_state *m = state;
+
+	*segments = m->segments;
+	return map_reader_header(m->map)->segment_count;
+}
+
+const struct source source_map = {
+	.name = "symbol map",
+	.verdict = VERDICT_MAP,
+	.resolves = true,
+	.open = map_open,
+	.resolve = map_resolve,
+	.segments = map_segments,
+	.close = map_close,
+};
+
+const struct source source_symbol_map = {
+	.name = "symbol map without lines",
+	.verdict = VERDICT_SYMBOLS,
+	.resolves = true,
+	.open = symbol_map_open,
+	.resolve = map_resolve,
+	.segments = map_segments,
+	.close = map_close,
+};

@@ -1,0 +1,255 @@
+/* Symbol maps: what is written is read again, and no bytes lead astray. */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "base/hash.h"
+#include "mapstore/map_reader.h"
+#include "mapstore/map_writer.h"
+
+#define PIECES 3000
+#define BASE 0x400000u
+
+static const struct map_source source = { .build_id = { 4, { 0xab, 0xcd, 0xef, 0x01 } },
+	.name = "codec.so",
+	.size_bytes = 1234,
+	.machine = 62,
+	.has_lines = true };
+
+static uint8_t *data;
+static size_t size;
+static struct map_frame frames[MAP_DEPTH_MAX];
+
+/* What piece NUMBER looks like: all of it follows from the number. */
+static void names_of(uint32_t number, char linkage_name[32], char file[32])
+{
+	snprintf(linkage_name, 32, "_ZN5codec%uE", number % 700);
+	snprintf(file, 32, "/src/part%u.c", number % 40);
+}
+
+static uint32_t add_location(struct map_writer *w, uint32_t number, uint32_t caller)
+{
+	char linkage_name[32], file[32];
+	struct map_location l = { .line = number % 5000, .column = number % 90, .caller = caller };
+
+	names_of(number, linkage_name, file);
+	l.function = map_writer_function(w, map_writer_string(w, linkage_name),
+		number % 3 ? 0 : map_writer_string(w, file), number % 100);
+	l.file = map_writer_string(w, file);
+	return map_writer_location(w, &l);
+}
+
+/* Pieces of 16 bytes, every tenth missing, each with a chain of NUMBER % 4 callers. */
+static void write_map(void)
+{
+	struct map_writer *w = map_writer_new();
+
+	for (uint32_t i = PIECES; i-- > 0;) {
+		uint32_t caller = 0;
+
+		for (uint32_t depth = i % 4; depth > 0; depth--)
+			caller = add_location(w, i + depth * 7919, caller);
+		if (i % 10)
+			map_writer_range(w, BASE + 16 * i, BASE + 16 * i + 16,
+				add_location(w, i, caller));
+	}
+	ck_assert_int_eq(map_writer_finish(w, &source, &data, &size), 0);
+	map_writer_free(w);
+}
+
+static void free_map(void)
+{
+	free(data);
+}
+
+static struct map_reader *open_map(void)
+{
+	struct map_reader *map;
+
+	ck_assert_int_eq(map_reader_open(data, size, &map), 0);
+	return map;
+}
+
+static void assert_frame(const struct map_frame *f, uint32_t number)
+{
+	char linkage_name[32], file[32];
+
+	names_of(number, linkage_name, file);
+	ck_assert_str_eq(f->linkage_name, linkage_name);
+	ck_assert_str_eq(f->file, file);
+	if (number % 3)
+		ck_assert_ptr_null(f->name);
+	else
+		ck_assert_str_eq(f->name, file);
+	ck_assert_uint_eq(f->line, number % 5000);
+	ck_assert_uint_eq(f->column, number % 90);
+	ck_assert_uint_eq(f->start_line, number % 100);
+}
+
+START_TEST(every_address_has_the_frames_that_were_written)
+{
+	struct map_reader *map = open_map();
+
+	for (uint32_t at = 0; at < 16 * PIECES; at += 5) {
+		const uint32_t i = at / 16;
+		const size_t count = map_reader_find(map, BASE + at, frames);
+
+		if (i % 10 == 0) {
+			ck_assert_uint_eq(count, 0);
+			continue;
+		}
+		ck_assert_uint_eq(count, i % 4 + 1);
+		assert_frame(&frames[0], i);
+		for (uint32_t depth = 1; depth <= i % 4; depth++)
+			assert_frame(&frames[depth], i + depth * 7919);
+	}
+	map_reader_free(map);
+}
+END_TEST
+
+START_TEST(outside_the_ranges_nothing_is_known)
+{
+	struct map_reader *map = open_map();
+
+	ck_assert_uint_eq(map_reader_find(map, 0, frames), 0);
+	ck_assert_uint_eq(map_reader_find(map, BASE + 15, frames), 0);
+	ck_assert_uint_eq(map_reader_find(map, BASE + 16 * PIECES, frames), 0);
+	ck_assert_uint_eq(map_reader_find(map, BASE + (UINT64_C(1) << 32) + 16, frames), 0);
+	ck_assert_uint_eq(map_reader_find(map, UINT64_MAX, frames), 0);
+	map_reader_free(map);
+}
+END_TEST
+
+static void count_pieces(void *context, uint64_t vaddr, uint64_t end,
+	const struct map_frame *its_frames, size_t count)
+{
+	ck_assert_uint_eq((end - vaddr) % 16, 0);
+	ck_assert_uint_gt(count, 0);
+	*(uint64_t *)context += (end - vaddr) / 16;
+}
+
+START_TEST(a_visit_comes_by_every_range)
+{
+	struct map_reader *map = open_map();
+	uint64_t pieces = 0;
+
+	map_reader_visit(map, count_pieces, &pieces);
+	ck_assert_uint_eq(pieces, PIECES / 10 * 9);
+	map_reader_free(map);
+}
+END_TEST
+
+START_TEST(the_header_tells_what_the_map_is_of)
+{
+	struct map_reader *map = open_map();
+	const struct map_header *h = map_reader_header(map);
+	struct build_id id;
+
+	map_reader_build_id(map, &id);
+	ck_assert(build_id_equal(&id, &source.build_id));
+	ck_assert_str_eq(map_reader_string(map, h->source_name), "codec.so");
+	ck_assert_uint_eq(h->source_size, 1234);
+	ck_assert_uint_eq(h->has_lines, 1);
+	map_reader_free(map);
+}
+END_TEST
+
+START_TEST(torn_damaged_and_foreign_files_are_refused)
+{
+	struct map_reader *map;
+
+	ck_assert_int_eq(map_reader_open(data, 10, &map), -ENOEXEC);
+	ck_assert_int_eq(map_reader_open(data, size - 1, &map), -EBADMSG);
+	ck_assert_int_eq(map_reader_open("\177ELF", 4, &map), -ENOEXEC);
+	data[8]++;
+	ck_assert_int_eq(map_reader_open(data, size, &map), -EPROTO);
+	data[8]--;
+	for (size_t at = 12; at < size; at += 97) {
+		data[at] ^= 4;
+		ck_assert_int_eq(map_reader_open(data, size, &map), -EBADMSG);
+		data[at] ^= 4;
+	}
+}
+END_TEST
+
+static void ignore_range(void *context, uint64_t vaddr, uint64_t end,
+	const struct map_frame *its_frames, size_t count)
+{
+}
+
+/* As somebody who knows the format would. */
+static void set_checksums(uint8_t *map, size_t map_size)
+{
+	struct map_header *h = (void *)map;
+
+	h->body_crc = (uint32_t)crc32_z(0, map + sizeof(*h), map_size - sizeof(*h));
+	h->header_crc = 0;
+	h->header_crc = (uint32_t)crc32_z(0, map, sizeof(*h));
+}
+
+START_TEST(no_damage_with_right_checksums_leads_outside)
+{
+	uint64_t random = 1;
+
+	for (int i = 0; i < 300; i++) {
+		uint8_t *copy = malloc(size); /* for ASan to watch */
+		struct map_reader *map;
+
+		memcpy(copy, data, size);
+		for (int change = 0; change < 4; change++) {
+			random = hash_mix(random + 1);
+			copy[random % (i % 2 ? sizeof(struct map_header) : size)] ^=
+				(uint8_t)(random >> 40);
+		}
+		set_checksums(copy, size);
+		if (map_reader_open(copy, size, &map) == 0) {
+			for (uint32_t at = 0; at < 16 * PIECES; at += 1001)
+				map_reader_find(map, BASE + at, frames);
+			map_reader_visit(map, ignore_range, NULL);
+			map_reader_free(map);
+		}
+		free(copy);
+	}
+}
+END_TEST
+
+START_TEST(what_32_bits_cannot_count_is_refused)
+{
+	struct map_writer *w = map_writer_new();
+	uint8_t *none = NULL;
+	size_t none_size;
+
+	ck_assert_int_eq(map_writer_finish(w, &source, &none, &none_size), -ENODATA);
+	map_writer_range(w, 0x1000, 0x1010, add_location(w, 1, 0));
+	map_writer_range(w, UINT64_C(1) << 40, (UINT64_C(1) << 40) + 8, add_location(w, 2, 0));
+	ck_assert_int_eq(map_writer_finish(w, &source, &none, &none_size), -EFBIG);
+	ck_assert_ptr_null(none);
+	map_writer_free(w);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("map");
+	TCase *maps = tcase_create("maps");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(maps, write_map, free_map);
+	tcase_add_test(maps, every_address_has_the_frames_that_were_written);
+	tcase_add_test(maps, outside_the_ranges_nothing_is_known);
+	tcase_add_test(maps, a_visit_comes_by_every_range);
+	tcase_add_test(maps, the_header_tells_what_the_map_is_of);
+	tcase_add_test(maps, torn_damaged_and_foreign_files_are_refused);
+	tcase_add_test(maps, no_damage_with_right_checksums_leads_outside);
+	tcase_add_test(maps, what_32_bits_cannot_count_is_refused);
+	suite_add_tcase(suite, maps);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
