@@ -11,6 +11,7 @@
  *     close           dlclose
  *     unlink PATH     delete a file
  *     rename OLD NEW  put one file in another's place
+ *     over FROM TO    write one file's content into another one, in place, as cp does
  *     push SIZE       map SIZE bytes: the next plugin will lie elsewhere
  *     jit MS          run generated code, lives_jit below, which a perf map tells of if
  *                     PERF_MAP is in the environment
@@ -121,6 +122,17 @@ static void rename_it(char **word)
 		die(word[0], "cannot be renamed");
 }
 
+static void over(char **word)
+{
+	const int from = open(word[0], O_RDONLY | O_CLOEXEC);
+	const int to = open(word[1], O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	while (sendfile(to, from, NULL, 1 << 20) > 0)
+		continue;
+	if (close(to) != 0 || close(from) != 0)
+		die(word[1], "cannot be written to");
+}
+
 static void push(char **word)
 {
 	if (mmap(NULL, strtoul(word[0], NULL, 0), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
@@ -183,6 +195,7 @@ static const struct verb {
 	{ "close", 0, close_it },
 	{ "unlink", 1, unlink_it },
 	{ "rename", 2, rename_it },
+	{ "over", 2, over },
 	{ "push", 1, push },
 	{ "jit", 1, lives_jit },
 	{ "kill", 0, kill_self },

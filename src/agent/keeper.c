@@ -18,6 +18,9 @@
 #define FOLDERS_MAX 4
 #define HEADERS_MAX 64 /* of a library's file; more than any linker makes */
 #define FILES_KNOWN 256
+/* A hard link costs nothing, but a file that is written to in place, as cp does, changes with
+ * it. So what is no larger is rather copied. */
+#define COPY_RATHER_MAX ((uint64_t)4 << 20)
 
 static enum keep_mode mode = KEEP_NEVER;
 static uint64_t copy_limit; /* bytes */
@@ -179,15 +182,32 @@ static const char *suffix_for(bool by_content)
 	return by_content ? STORE_CONTENT_SUFFIX : STORE_KEPT_SUFFIX;
 }
 
+static bool is_the_build(const char *path, const struct build_id *id, bool by_content)
+{
+	struct library_file file;
+	bool is_it;
+
+	if (open_library(path, &file) < 0)
+		return false;
+	is_it = identify(&file) && file.by_content == by_content && build_id_equal(&file.id, id);
+	raw_syscall1(SYS_close, file.descriptor);
+	return is_it;
+}
+
+/* A hard link to a file that was written to since is another build by now: it goes. */
 static bool is_in_store(const struct build_id *id, bool by_content)
 {
 	char path[STORE_PATH_MAX];
 	struct stat st;
 
-	for (size_t i = 0; i < folder_count; i++)
-		if (store_entry(folders[i], id, suffix_for(by_content), path, sizeof(path)) &&
-			raw_syscall4(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, 0) == 0)
+	for (size_t i = 0; i < folder_count; i++) {
+		if (!store_entry(folders[i], id, suffix_for(by_content), path, sizeof(path)) ||
+			raw_syscall4(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, 0) < 0)
+			continue;
+		if (is_the_build(path, id, by_content))
 			return true;
+		raw_syscall1(SYS_unlink, (long)path);
+	}
 	return false;
 }
 
@@ -375,18 +395,20 @@ static struct keeper_result failed(int r)
 
 static struct keeper_result keep_at(const struct place *place, const struct library_file *file)
 {
-	const bool may = may_write((uint64_t)file->st.st_size);
+	const uint64_t size = (uint64_t)file->st.st_size;
+	const bool same_device = place->device == file->st.st_dev;
+	const bool may = may_write(size);
 	int r;
 
-	if (place->device == file->st.st_dev) {
-		if (may && reflink(place, file) == 0)
-			return (struct keeper_result){ SPOOL_KEPT_REFLINK, 0 };
+	if (same_device && may && reflink(place, file) == 0)
+		return (struct keeper_result){ SPOOL_KEPT_REFLINK, 0 };
+	if (same_device && (size > COPY_RATHER_MAX || size > copy_limit || !may)) {
 		r = hard_link(place, file);
 		if (r == 0 || r == -EEXIST)
 			return (struct keeper_result){
 				r ? SPOOL_KEPT_THERE : SPOOL_KEPT_HARD_LINK, 0 };
 	}
-	if ((uint64_t)file->st.st_size > copy_limit)
+	if (size > copy_limit)
 		return (struct keeper_result){ SPOOL_KEPT_TOO_LARGE, 0 };
 	if (!may)
 		return failed(-EFBIG);
@@ -451,12 +473,13 @@ bool keeper_keep_module(const char *path, const struct build_id *id, bool by_con
 {
 	if (mode == KEEP_NEVER)
 		*result = (struct keeper_result){ SPOOL_KEPT_NEVER, 0 };
-	else if (is_in_store(id, by_content))
-		*result = (struct keeper_result){ SPOOL_KEPT_THERE, 0 };
 	else if (!begin())
 		return false;
 	else {
-		*result = keep_library(path, id, by_content);
+		if (is_in_store(id, by_content))
+			*result = (struct keeper_result){ SPOOL_KEPT_THERE, 0 };
+		else
+			*result = keep_library(path, id, by_content);
 		end();
 	}
 	return true;

@@ -1,7 +1,7 @@
 /*
  * Keeps the files of libraries that are loaded after the start, each build once, in the store
- * (base/store.h), before the host can delete or replace them: by a reflink, else a hard link,
- * else a copy that is not too large.  A file in the store appears whole or not at all.
+ * (base/store.h), before the host can delete or replace them: by a reflink, else a copy,
+ * else, where that would be large, a hard link.  A file in the store appears whole or not at all.
  *
  * Ordinary context: it opens, links and copies files.  Allocates nothing, leaves errno alone, keeps
  * no descriptor.  One thread at a time keeps; another one that comes meanwhile goes on without.

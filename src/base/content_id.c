@@ -4,6 +4,14 @@
 
 #include "base/hash.h"
 
+/* The ELF header says where the sections are, which strip changes: how much of PART it takes. */
+static size_t header_in(const Elf64_Phdr *segment, uint64_t at, size_t part)
+{
+	return segment->p_offset == 0 && at == 0 && part >= sizeof(Elf64_Ehdr) ?
+		sizeof(Elf64_Ehdr) :
+		0;
+}
+
 static bool add_segment(
 	const Elf64_Phdr *segment, content_read *read, void *context, uint64_t *hash)
 {
@@ -18,11 +26,12 @@ static bool add_segment(
 		const uint64_t at = page * CONTENT_PAGE_SIZE;
 		const size_t part = size - at < CONTENT_PAGE_SIZE ? (size_t)(size - at) :
 								    CONTENT_PAGE_SIZE;
-		const void *bytes = read(context, segment, at, part);
+		const size_t skipped = header_in(segment, at, part);
+		const uint8_t *bytes = read(context, segment, at, part);
 
 		if (!bytes)
 			return false;
-		*hash = hash_add(*hash, hash_bytes(bytes, part));
+		*hash = hash_add(*hash, hash_bytes(bytes + skipped, part - skipped));
 	}
 	return true;
 }

@@ -13,7 +13,7 @@
 #   environment  words NAME=VALUE for the program
 
 cases="debug_info no_debug_info debug_link debug_folder stripped_in_place stripped deleted replaced
-	reloaded closed same_address loaded_often namespace deepbind by_origin by_soname loads_another
+	reloaded overwritten closed same_address loaded_often namespace deepbind by_origin by_soname loads_another
 	constructor_and_destructor from_memory no_build_id no_build_id_replaced thrown_through
 	closed_under_its_thread killed jit jit_with_map"
 
@@ -119,6 +119,15 @@ case_reloaded() {
 	take alpha
 	take beta new.so
 	command+=(open ./plugin.so run 200 close rename new.so plugin.so open ./plugin.so run 200 close)
+	shows='50 alpha_step
+50 beta_step'
+}
+
+case_overwritten() {
+	title='closed, its file written to in place (cp), loaded again'
+	take alpha
+	take beta new.so
+	command+=(open ./plugin.so run 200 close over new.so plugin.so open ./plugin.so run 200)
 	shows='50 alpha_step
 50 beta_step'
 }
