@@ -50,6 +50,40 @@ PLUGPROF=generations host again --in-turn "$heap" "$heap" "$heap"
 leaks 3 again.pb.gz
 has '^ +192\.0 MiB'
 
+# --- another plugin at the same place, with another frame; both files deleted ---
+
+cat >plugin.c <<'END'
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+const char plugin_name[] = NAME;
+__attribute__((noipa)) void *FUNCTION(int depth)
+{
+	volatile char frame[FRAME];
+	memset((char *)frame, 1, sizeof(frame));
+	return depth ? FUNCTION(depth - 1) : malloc(SIZE);
+}
+uint64_t plugin_run(uint64_t rounds) { void *volatile kept = FUNCTION(5); return !kept + rounds; }
+END
+plugin() {
+	$cc -O1 -g -shared -fPIC -fomit-frame-pointer -fno-builtin -Wl,--build-id -DNAME="\"$1\"" -DFUNCTION="$1_keep" \
+		-DFRAME="$2" -DSIZE="$3" -o "$1.so" plugin.c
+}
+if plugin alpha 48 20971520 2>err && plugin bravo 3000 10485760 2>>err; then
+	host replaced --in-turn --delete ./alpha.so ./bravo.so
+	leaks 3 replaced.pb.gz
+	has '^ +20\.0 MiB +1 +alpha\.so: held by an unloaded plugin$'
+	has '^ +10\.0 MiB +1 +bravo\.so: held by an unloaded plugin$'
+	has 'alpha_keep plugin\.c'
+	has 'bravo_keep plugin\.c'
+	"$go" tool pprof -traces -focus='_keep' replaced.pb.gz >out 2>/dev/null
+	has_not '\?\?|truncated|unknown|!0x'
+	# What was allocated, and what is still in use, are samples of their own.
+	[ "$(grep -c '_keep$' out)" -eq 24 ] || fail "not six frames of each: $(cat out)"
+else
+	echo "no compiler: plugins at the same place are not tried: $(cat err)"
+fi
+
 # --- growth ---
 
 leaks 3 --since=open.pb.gz reloaded.pb.gz
