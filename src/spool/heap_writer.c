@@ -165,6 +165,8 @@ bool spool_remove_live(struct spool_writer *w, uint64_t address, struct spool_li
 	const uint32_t levels = __atomic_load_n(&w->live_levels_used, __ATOMIC_RELAXED);
 	const uint64_t hash = hash_mix(address);
 
+	if (address <= SPOOL_LIVE_BUSY)
+		return false; /* free(NULL); these are what slots hold that are free */
 	for (uint32_t level = 0; level < levels; level++) {
 		struct spool_live *bucket =
 			&w->live[bucket_of(SPOOL_LIVE_LEVEL0, level, hash)];

@@ -171,6 +171,16 @@ START_TEST(what_is_allocated_and_not_freed_is_read_back)
 }
 END_TEST
 
+START_TEST(a_null_pointer_is_never_among_the_live_ones)
+{
+	struct spool_live was;
+
+	ck_assert(add(0x1000, 100, intern(&w, 1, 1)));
+	ck_assert(!spool_remove_live(&w, 0, &was));
+	ck_assert(!spool_remove_live(&w, SPOOL_LIVE_BUSY, &was));
+}
+END_TEST
+
 START_TEST(without_a_rate_there_is_no_place_for_allocations)
 {
 	struct spool_reader *r;
@@ -485,6 +495,7 @@ int main(void)
 	tcase_add_test(weights, the_size_class_is_the_next_power_of_two);
 
 	tcase_add_test(tables, what_is_allocated_and_not_freed_is_read_back);
+	tcase_add_test(tables, a_null_pointer_is_never_among_the_live_ones);
 	tcase_add_test(tables, without_a_rate_there_is_no_place_for_allocations);
 	tcase_add_test(tables, more_live_ones_than_the_first_level_holds_are_all_found_again);
 	tcase_add_test(tables, small_heaps_touch_little_memory);
