@@ -16,6 +16,7 @@ static const struct {
 	{ "record", cmd_record, "run a program and profile it" },
 	{ "symbolize", cmd_symbolize, "give names to a profile or spool of addresses" },
 	{ "map", cmd_map, "make symbol maps of libraries, to name profiles with later" },
+	{ "check", cmd_check, "tell what viewers and servers would find wrong in a profile" },
 	{ "inspect", cmd_inspect, "tell how well each library's frames are named, and why" },
 	{ "snapshot", cmd_snapshot, "write the heap of a running process" },
 	{ "leaks", cmd_leaks, "tell who still holds memory, or holds more than before" },

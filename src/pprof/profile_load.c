@@ -7,18 +7,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <zlib.h>
 
-#include "base/bytes.h"
 #include "base/xalloc.h"
-#include "proto/profile.pb-c.h"
-
-#define GZIP_WINDOW_BITS (15 + 16) /* 16: gzip, nothing else */
-#define FIELD_TIME_NANOS 9
+#include "pprof/profile_message.h"
 
 /* The file's ids of one kind of record, which may be any numbers, to ours. */
 struct id_map {
@@ -316,165 +310,16 @@ static int load_message(
 	return ok ? 0 : -EBADMSG;
 }
 
-/* A byte of a message may become a hundred in memory: what protobuf-c takes is bounded. */
-struct budget {
-	size_t left;
-	bool is_exceeded;
-};
-
-static void *budget_take(void *context, size_t size)
-{
-	struct budget *budget = context;
-	void *memory = NULL;
-
-	if (size <= budget->left)
-		memory = malloc(size ? size : 1);
-	if (memory)
-		budget->left -= size;
-	else
-		budget->is_exceeded = true;
-	return memory;
-}
-
-static void budget_give(void *context, void *memory)
-{
-	free(memory);
-}
-
-/* Is there more than one time in this message?  Two files in one read as a merged message
- * otherwise: that is what concatenating means in protobuf. */
-static bool is_concatenated(const uint8_t *data, size_t size)
-{
-	static const uint8_t wire_sizes[8] = { [1] = 8, [5] = 4 };
-	struct bytes b = bytes_over(data, size);
-	bool has_time = false;
-
-	while (bytes_left(&b) > 0) {
-		uint64_t tag = bytes_uleb128(&b);
-		unsigned int wire_type = tag & 7;
-
-		if (wire_type == 0) {
-			uint64_t value = bytes_uleb128(&b);
-
-			if (tag >> 3 != FIELD_TIME_NANOS)
-				continue;
-			if (has_time)
-				return true;
-			has_time = value != 0;
-		} else if (wire_type == 2) {
-			bytes_skip(&b, bytes_uleb128(&b));
-		} else if (!bytes_skip(&b, wire_sizes[wire_type]) || !wire_sizes[wire_type]) {
-			return false; /* no protobuf: the unpacker says so */
-		}
-	}
-	return false;
-}
-
-static int load_plain(const uint8_t *data, size_t size, struct profile **ret, char **why)
-{
-	struct budget budget = { .left = PROFILE_UNPACKED_MAX };
-	ProtobufCAllocator allocator = { budget_take, budget_give, &budget };
-	Perftools__Profiles__Profile *message;
-	int r;
-
-	if (size == 0) {
-		*why = xstrdup("it is empty");
-		return -EBADMSG;
-	}
-	if (is_concatenated(data, size)) {
-		*why = xstrdup("time_nanos is there twice: these are two profiles in one file");
-		return -EBADMSG;
-	}
-	message = perftools__profiles__profile__unpack(&allocator, size, data);
-	if (!message && budget.is_exceeded)
-		return -EFBIG;
-	if (!message) {
-		*why = xstrdup("not a pprof profile: it does not parse as profile.proto");
-		return -EBADMSG;
-	}
-	r = load_message(message, ret, why);
-	perftools__profiles__profile__free_unpacked(message, &allocator);
-	return r;
-}
-
-struct plain {
-	uint8_t *data;
-	size_t size, capacity;
-};
-
-/* Inflate until the output is full, the input is used up or a gzip member ends. */
-static int inflate_step(z_stream *z, const uint8_t *in_end, struct plain *plain)
-{
-	size_t in_left = (size_t)(in_end - z->next_in);
-	size_t room;
-	int r;
-
-	if (plain->size == plain->capacity) {
-		plain->capacity *= 2;
-		plain->data = xreallocarray(plain->data, plain->capacity, 1);
-	}
-	room = plain->capacity - plain->size;
-	z->avail_in = in_left > UINT_MAX ? UINT_MAX : (uInt)in_left;
-	z->next_out = plain->data + plain->size;
-	z->avail_out = room > UINT_MAX ? UINT_MAX : (uInt)room;
-	r = inflate(z, Z_NO_FLUSH);
-	plain->size = (size_t)(z->next_out - plain->data);
-	return r;
-}
-
-/* A gzip file may have several members: their contents follow each other. */
-static int gunzip(const uint8_t *data, size_t size, struct plain *plain, char **why)
-{
-	z_stream z = { .next_in = (Bytef *)data };
-	const uint8_t *end = data + size;
-	int r = inflateInit2(&z, GZIP_WINDOW_BITS);
-
-	if (r != Z_OK)
-		return -ENOMEM;
-	do {
-		r = inflate_step(&z, end, plain);
-		if (r == Z_STREAM_END && z.next_in < end)
-			r = inflateReset(&z);
-	} while (r == Z_OK && plain->size <= PROFILE_SIZE_MAX);
-	if (plain->size > PROFILE_SIZE_MAX) {
-		r = -EFBIG;
-	} else if (r == Z_STREAM_END) {
-		r = 0;
-	} else {
-		*why = r == Z_BUF_ERROR ? xstrdup("decompressing: its end is missing") :
-					  xasprintf("decompressing: %s",
-						  z.msg ? z.msg : "it is damaged");
-		r = -EBADMSG;
-	}
-	inflateEnd(&z);
-	return r;
-}
-
-static int load_gzipped(const uint8_t *data, size_t size, struct profile **ret, char **why)
-{
-	struct plain plain = { .capacity = 65536 };
-	int r;
-
-	plain.data = xmalloc(plain.capacity);
-	r = gunzip(data, size, &plain, why);
-	if (r == 0)
-		r = load_plain(plain.data, plain.size, ret, why);
-	free(plain.data);
-	return r;
-}
-
 int profile_load(const uint8_t *data, size_t size, struct profile **ret, char **why)
 {
-	bool is_gzipped = size >= 2 && data[0] == 0x1f && data[1] == 0x8b;
+	struct profile_message message;
 	char *reason = NULL;
-	int r;
+	int r = profile_message_open(data, size, &message, &reason);
 
-	if (size > PROFILE_SIZE_MAX)
-		return -EFBIG;
-	if (is_gzipped)
-		r = load_gzipped(data, size, ret, &reason);
-	else
-		r = load_plain(data, size, ret, &reason);
+	if (r == 0) {
+		r = load_message(message.profile, ret, &reason);
+		profile_message_close(&message);
+	}
 	if (why && reason)
 		*why = reason;
 	else

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/plugin_print.h"
+#include "pprof/profile_check.h"
 #include "pprof/profile_io.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -81,13 +82,22 @@ static void tell_plugins(const struct profile *p)
 	fclose(to);
 }
 
+static void count_errors(void *context, const struct profile_finding *finding)
+{
+	expect(finding->record[0] && finding->text[0]);
+	*(size_t *)context += finding->kind == FINDING_ERROR;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	size_t errors = 0;
 	struct profile *p = NULL;
 	char *why = NULL;
 	int r = profile_load(data, size, &p, &why);
 
 	expect((r == 0) == (p != NULL));
+	profile_check(data, size, count_errors, &errors);
+	expect((errors == 0) == (r == 0)); /* they know the same rules */
 	expect(r == 0 ? why == NULL : why != NULL && !strchr(why, '\n'));
 	if (p) {
 		tell_plugins(p);
