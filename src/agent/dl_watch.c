@@ -232,11 +232,8 @@ void dl_watch_before_dlopen(const char *name)
 	keeper_keep_path(name);
 }
 
-void dl_watch_before_dlclose(void *handle)
+uint32_t dl_watch_before_dlclose(void *handle)
 {
-	const struct module_instance *instance;
-	struct spool_life *life;
-
 	/* Before the close: afterwards another thread may have a new library with the same
 	 * handle. */
 	__atomic_fetch_add(&closes, 1, __ATOMIC_ACQ_REL);
@@ -248,21 +245,30 @@ void dl_watch_before_dlclose(void *handle)
 		modules_copy_pending();
 		modules_unlock();
 	}
-	instance = modules_instance_of(handle);
-	life = instance ? modules_life(instance->module) : NULL;
-	if (life) {
-		const uint32_t count = link_map_count(handle);
-
-		life->references = count && count != SPOOL_UNKNOWN ? count - 1 : count;
-	}
+	return modules_instance_of(handle) ? link_map_count(handle) : SPOOL_UNKNOWN;
 }
 
-void dl_watch_after_dlclose(void)
+/* The loader counts no closes of what is never unloaded (DF_1_NODELETE): then nobody knows. */
+static uint32_t references_left(const void *handle, uint32_t before)
 {
+	if (before == SPOOL_UNKNOWN || before <= 1)
+		return before == 1 ? 0 : SPOOL_UNKNOWN;
+	return link_map_count(handle) < before ? before - 1 : SPOOL_UNKNOWN;
+}
+
+void dl_watch_after_dlclose(void *handle, uint32_t count_before)
+{
+	const struct module_instance *instance;
+	struct spool_life *life;
 
 	if (!real.find_object || !modules_lock())
 		return;
+	instance = modules_instance_of(handle);
+	life = instance ? modules_life(instance->module) : NULL;
 	modules_drop_unloaded(descriptors_count(monotonic_ns(), COUNT_AGAIN_NS));
+	if (life)
+		life->references =
+			instance->is_live ? references_left(handle, count_before) : 0;
 	modules_unlock();
 }
 

@@ -12,6 +12,7 @@
 #define AGENT_DL_WATCH_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Once, in the constructor, behind modules_start(). */
 void dl_watch_start(void);
@@ -24,8 +25,9 @@ void dl_watch_before_dlopen(const char *name);
 bool dl_watch_knows(const void *handle);
 void dl_watch_learn_handle(void *handle);
 
-void dl_watch_before_dlclose(void *handle);
-void dl_watch_after_dlclose(void);
+/* How often HANDLE is open, to be told to the second. */
+uint32_t dl_watch_before_dlclose(void *handle);
+void dl_watch_after_dlclose(void *handle, uint32_t count_before);
 
 /* Recording ends: what came last, what is still open. */
 void dl_watch_finish(void);

@@ -43,13 +43,14 @@ void *hooks_before_dlsym(void *handle, const char *name)
 
 EXPORT int dlclose(void *handle)
 {
+	uint32_t count;
 	int r;
 
 	real_start();
 	if (!agent_is_recording())
 		return real.dlclose(handle);
-	dl_watch_before_dlclose(handle);
+	count = dl_watch_before_dlclose(handle);
 	r = real.dlclose(handle);
-	dl_watch_after_dlclose();
+	dl_watch_after_dlclose(handle, count);
 	return r;
 }

@@ -164,31 +164,71 @@ static bool publish(const struct module_span *new_spans, size_t new_count)
 	return true;
 }
 
+/* Memory for good.  Small pieces come from here: a mapping between those of plugins would make each
+ * of their loads dearer. */
+#define ARENA_SIZE ((size_t)4 << 20)
+#define PIECE_MAX ((size_t)128 << 10)
+static _Alignas(64) uint8_t arena[ARENA_SIZE];
+static size_t arena_used;
+
+static void *take_memory(size_t size)
+{
+	const size_t whole = (size + 63) & ~(size_t)63;
+	long mapped;
+
+	if (size <= PIECE_MAX && whole <= ARENA_SIZE - arena_used) {
+		arena_used += whole;
+		return arena + arena_used - whole;
+	}
+	mapped = raw_syscall6(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return mapped < 0 && mapped > -4096 ? NULL : (void *)mapped;
+}
+
 static bool copy_unwind(struct module *m)
 {
-	const long copy = raw_syscall6(SYS_mmap, 0, (long)m->unwind.size, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *copy = take_memory(m->unwind.size);
 
-	if (copy < 0 && copy > -4096)
+	if (!copy)
 		return false;
-	memcpy((void *)copy, m->unwind.data, m->unwind.size);
-	__atomic_store_n(&m->unwind.data, (const uint8_t *)copy, __ATOMIC_RELEASE);
+	memcpy(copy, m->unwind.data, m->unwind.size);
+	__atomic_store_n(&m->unwind.data, copy, __ATOMIC_RELEASE);
 	m->unwind_in_place = false;
 	return true;
 }
 
 /* --- registering --- */
 
+/* By identity: index + 1 of a module, open addressing. */
+#define INDEX_SIZE (2 * MODULES_MAX)
+static uint16_t module_index[INDEX_SIZE];
+
+static uint64_t identity_hash(const struct build_id *id, uint64_t content)
+{
+	return id->size ? hash_bytes(id->bytes, id->size) : hash_mix(content);
+}
+
 static struct module *find_module(const struct build_id *id, uint64_t content)
 {
-	for (uint32_t i = 0; i < module_count; i++) {
-		struct module *m = &modules[i];
+	uint64_t at = identity_hash(id, content) % INDEX_SIZE;
+
+	for (; module_index[at]; at = (at + 1) % INDEX_SIZE) {
+		struct module *m = &modules[module_index[at] - 1];
 
 		if (id->size ? build_id_equal(&m->build_id, id) :
 			       m->build_id.size == 0 && m->content == content)
 			return m;
 	}
 	return NULL;
+}
+
+static void add_to_index(const struct module *m)
+{
+	uint64_t at = identity_hash(&m->build_id, m->content) % INDEX_SIZE;
+
+	while (module_index[at])
+		at = (at + 1) % INDEX_SIZE;
+	module_index[at] = m->id;
 }
 
 /* Modules are few that share a path: those of one hot-reloaded plugin. */
@@ -244,6 +284,7 @@ static struct module *make_module(const struct loaded_object *o, const struct bu
 		return NULL;
 	module_life_begin(spool, m);
 	m->first_of_path = (uint16_t)find_path(m->path_hash);
+	add_to_index(m);
 	__atomic_store_n(&module_count, module_count + 1, __ATOMIC_RELEASE);
 	if (m->unwind.data && (m->flags & SPOOL_MODULE_DLOPENED)) {
 		m->unwind_in_place = true;
@@ -507,18 +548,18 @@ bool modules_learn_pc(uint64_t pc)
  * link_map at the same address: only the build-ID tells. */
 bool modules_has(const struct loaded_object *o)
 {
-	const struct module_span *span = NULL;
+	struct spool_segment segments[OBJECT_SEGMENTS_MAX];
+	const struct module_instance *instance;
+	const struct module_span *span;
 	struct build_id id;
 	bool is_go;
 
-	for (uint32_t i = 0; i < current->count && !span; i++)
-		if (current->spans[i].start >= o->map_start &&
-			current->spans[i].end <= o->map_end)
-			span = &current->spans[i];
+	if (object_find_segments(o, segments) == 0)
+		return false;
+	span = module_map_find(current, segments[0].vaddr + o->bias);
 	if (!span)
 		return false;
-	const struct module_instance *instance = &module_instances[span->instance];
-
+	instance = &module_instances[span->instance];
 	if (!instance->is_live || instance->map_start != o->map_start)
 		return false;
 	object_find_build_id(o, &id, &is_go);

@@ -183,7 +183,7 @@ size_t reading_make_labels(const struct reading *r, const struct spool_stack_vie
 	size_t count = 0;
 
 	if (plugin && generation_of(stack, plugin))
-		snprintf(generation, sizeof(generation), "%u", generation_of(stack, plugin));
+		snprintf(generation, sizeof(generation), "#%u", generation_of(stack, plugin));
 	add_label(r->profile, labels, &count, "plugin",
 		spool_reader_module(r->spool, plugin, &view) ? path_base_name(view.path) :
 							       REPORT_HOST);

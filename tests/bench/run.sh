@@ -5,7 +5,7 @@
 #   CC             the compiler (default cc)
 #   srcdir, builddir
 #   BENCH_ROUNDS   1: a few minutes (the default); N: N times as many repetitions
-#   BENCH_ROWS     words of: unwind thread overhead heap start memory (default: all)
+#   BENCH_ROWS     words of: unwind thread overhead heap dl start memory (default: all)
 #
 # It builds its programs in $builddir/bench-out and never fails for a slow result: what is
 # measured on a busy machine is to be read, not asserted.
@@ -39,6 +39,7 @@ build alloc_pairs "-fomit-frame-pointer -fno-builtin"
 build forward.so "-fPIC -shared -fvisibility=hidden -fno-builtin"
 build footprint -fomit-frame-pointer
 build paired ""
+build dl_cycles ""
 build spool_cost "" spool/spool_reader.c base/xalloc.c base/file.c
 # shellcheck disable=SC2086 # words
 build unwinders "$agent_flags" $agent_sources

@@ -53,6 +53,7 @@ int main(int argc, char **argv)
 		total += (double)h->handler_cost[i];
 		sum += (double)h->handler_cost[i] * middle;
 	}
+	printf("journal %lu\n", h->journal_used);
 	printf("samples %.0f\n", total);
 	if (total) {
 		ns_per_cycle = (double)(h->last_monotonic_ns - h->start_monotonic_ns) /

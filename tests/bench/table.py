@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections import Counter, defaultdict
 
+import dl_rows
 from statistics_of_pairs import with_interval
 
 PROGRAMS = sys.argv[1]
@@ -429,6 +430,13 @@ def measure_heap():
     measure_heap_programs()
 
 
+# --- plugins that come and go ---
+
+
+def measure_dl():
+    dl_rows.measure(row, run, ours, WORK, SPOOLS, ROUNDS)
+
+
 # --- the table ---
 
 
@@ -446,7 +454,7 @@ def print_table():
 
 
 def main():
-    wanted = os.environ.get("BENCH_ROWS", "unwind thread overhead heap start memory").split()
+    wanted = os.environ.get("BENCH_ROWS", "unwind thread overhead heap dl start memory").split()
     try:
         for name in wanted:
             globals()[f"measure_{name}"]()

@@ -123,4 +123,25 @@ for build in alpha beta; do
 	}
 done
 [ "$(wc -l <"$work/builds")" -eq 2 ] || fail "reloaded: a function in two builds"
+
+# With --generations each load of the path has a label of its own; without there is none.
+mkdir "$work/generations" && cd "$work/generations" || exit 99
+begin_case
+case_reloaded
+record_well generations --generations -F 1000 -- "${command[@]}"
+for kind in "" .heap; do
+	pprof "generations$kind" -tags
+	has '^ +generation: '
+	has ': #1$'
+	has ': #2$'
+	has_not ': #3$'
+done
+pprof generations -top -flat '-tagfocus=generation=#1'
+has ' alpha_step \(inline\)$'
+has_not 'beta_'
+pprof generations -top -flat '-tagfocus=generation=#2'
+has ' beta_step \(inline\)$'
+has_not 'alpha_'
+pprof reloaded -tags
+has_not '^ +generation: '
 finish
