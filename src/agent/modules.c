@@ -13,6 +13,7 @@
 
 #include "agent/loaded_object.h"
 #include "agent/module_life.h"
+#include "agent/module_maps.h"
 #include "agent/real.h"
 #include "agent/spin_lock.h"
 #include "agent/threads.h"
@@ -22,13 +23,10 @@
 
 #define MODULES_MAX 16384
 #define INSTANCES_MAX 16384 /* fits the unwinder's 16 bits */
-#define MAP_BUFFERS 8
 #define COPY_IN_HANDLER_MAX ((size_t)256 << 10) /* bytes */
 
 static struct module modules[MODULES_MAX];
 struct module_instance module_instances[INSTANCES_MAX];
-static struct module_map buffers[MAP_BUFFERS];
-static struct module_map *current = &buffers[0];
 static uint32_t module_count, instance_count;
 static uint64_t epoch;
 static struct spool_writer *spool;
@@ -70,58 +68,9 @@ static void restore_signals(const uint64_t *old_mask)
 	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)old_mask, 0, sizeof(*old_mask));
 }
 
-/* --- maps --- */
-
-struct module_map *modules_enter(void)
-{
-	for (;;) {
-		struct module_map *map = __atomic_load_n(&current, __ATOMIC_SEQ_CST);
-
-		__atomic_fetch_add(&map->readers, 1, __ATOMIC_SEQ_CST);
-		if (map == __atomic_load_n(&current, __ATOMIC_SEQ_CST))
-			return map;
-		/* Replaced meanwhile; its buffer may be in a writer's hands. */
-		__atomic_fetch_sub(&map->readers, 1, __ATOMIC_SEQ_CST);
-	}
-}
-
-void modules_leave(struct module_map *map)
-{
-	__atomic_fetch_sub(&map->readers, 1, __ATOMIC_RELEASE);
-}
-
-const struct module_span *module_map_find(const struct module_map *map, uint64_t pc)
-{
-	uint32_t low = 0, high = map->count;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (map->spans[middle].end <= pc)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < map->count && map->spans[low].start <= pc ? &map->spans[low] : NULL;
-}
-
 uint64_t modules_epoch(void)
 {
 	return __atomic_load_n(&epoch, __ATOMIC_ACQUIRE);
-}
-
-static struct module_map *free_buffer(void)
-{
-	for (size_t i = 0; i < MAP_BUFFERS; i++)
-		if (&buffers[i] != current &&
-			__atomic_load_n(&buffers[i].readers, __ATOMIC_SEQ_CST) == 0)
-			return &buffers[i];
-	return NULL;
-}
-
-static bool overlaps(const struct module_span *a, const struct module_span *b)
-{
-	return a->start < b->end && b->start < a->end;
 }
 
 static void mark_unloaded(struct module_instance *instance)
@@ -129,39 +78,6 @@ static void mark_unloaded(struct module_instance *instance)
 	instance->is_live = false;
 	__atomic_fetch_add(&epoch, 1, __ATOMIC_RELEASE);
 	module_life_unloaded(spool, instance);
-}
-
-static void insert_span(struct module_map *map, const struct module_span *span)
-{
-	uint32_t at = map->count++;
-
-	for (; at > 0 && map->spans[at - 1].start > span->start; at--)
-		map->spans[at] = map->spans[at - 1];
-	map->spans[at] = *span;
-}
-
-/* Publish a map of the live instances plus NEW_SPANS.  (What was unloaded stays in the old one,
- * where handlers pass it over.)  What a new one covers has been unloaded without our knowing.
- * False: no buffer or no room; nothing has changed. */
-static bool publish(const struct module_span *new_spans, size_t new_count)
-{
-	struct module_map *map = free_buffer();
-
-	if (!map || current->count + new_count > MODULE_SPANS_MAX)
-		return false;
-	for (uint32_t i = 0; i < current->count; i++)
-		for (size_t n = 0; n < new_count; n++)
-			if (overlaps(&current->spans[i], &new_spans[n]) &&
-				module_instances[current->spans[i].instance].is_live)
-				mark_unloaded(&module_instances[current->spans[i].instance]);
-	map->count = 0;
-	for (uint32_t i = 0; i < current->count; i++)
-		if (module_instances[current->spans[i].instance].is_live)
-			map->spans[map->count++] = current->spans[i];
-	for (size_t n = 0; n < new_count; n++)
-		insert_span(map, &new_spans[n]);
-	__atomic_store_n(&current, map, __ATOMIC_SEQ_CST);
-	return true;
 }
 
 /* Memory for good.  Small pieces come from here: a mapping between those of plugins would make each
@@ -319,16 +235,8 @@ static struct module *find_or_make_module(const struct loaded_object *o, bool in
 /* No handler is in a map that has INSTANCE, which is dead. */
 static bool is_alone(const struct module_instance *instance)
 {
-	const uint32_t index = (uint32_t)(instance - module_instances);
-
-	for (size_t i = 0; i < MAP_BUFFERS; i++)
-		if (&buffers[i] != current &&
-			__atomic_load_n(&buffers[i].readers, __ATOMIC_SEQ_CST) != 0)
-			return false;
-	for (uint32_t i = 0; i < current->count; i++)
-		if (current->spans[i].instance == index)
-			return false;
-	return true;
+	return module_maps_old_are_empty() &&
+		!module_maps_current_has((uint32_t)(instance - module_instances));
 }
 
 /* The same place again, else one whose library is gone, else a fresh one. */
@@ -382,10 +290,10 @@ static bool add_object(const struct loaded_object *o, bool in_handler)
 			.end = segments[i].vaddr + segments[i].size + o->bias,
 			.instance = (uint32_t)(instance - module_instances),
 		};
-	if (!publish(spans, segment_count))
+	if (!module_maps_publish(spans, segment_count, mark_unloaded))
 		return false;
 	/* From the moment the map is out its instances are only read; this one is marked live
-	 * behind it because publish() drops what is not live. */
+	 * behind it because publishing drops what is not live. */
 	instance->is_live = true;
 	module_life_loaded(spool, instance, ++modules[m->first_of_path].path_loads);
 	return true;
@@ -486,10 +394,7 @@ void modules_release(void)
 void modules_restart_in_child(struct spool_writer *to)
 {
 	spool = to;
-	/* Threads that were inside did not come along. */
-	for (size_t i = 0; i < MAP_BUFFERS; i++)
-		if (buffers[i].readers) /* a page not written to is not copied */
-			buffers[i].readers = 0;
+	module_maps_restart_in_child();
 	modules_release();
 	/* A thread that did not come along may have had it. */
 	if (!thread_self.holds_modules)
@@ -523,7 +428,7 @@ bool modules_describe(const struct dl_find_object *found, struct loaded_object *
 
 static bool find_live(uint64_t pc)
 {
-	const struct module_span *span = module_map_find(current, pc);
+	const struct module_span *span = module_map_find(module_maps_current(), pc);
 
 	return span && module_instances[span->instance].is_live;
 }
@@ -556,7 +461,7 @@ bool modules_has(const struct loaded_object *o)
 
 	if (object_find_segments(o, segments) == 0)
 		return false;
-	span = module_map_find(current, segments[0].vaddr + o->bias);
+	span = module_map_find(module_maps_current(), segments[0].vaddr + o->bias);
 	if (!span)
 		return false;
 	instance = &module_instances[span->instance];
