@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/vec.h"
+#include "pprof/profile_legacy.h"
 #include "pprof/profile_message.h"
 #include "pprof/utf8.h"
 
@@ -29,7 +30,7 @@ enum rule {
 	RULE_MANY_SAMPLES, RULE_MANY_LABELS, RULE_DEEP, RULE_LARGE, RULE_TYPE_DASH, RULE_NO_TIME,
 	RULE_NO_DURATION, RULE_NO_PERIOD, RULE_DEFAULT_TYPE, RULE_DELETED, RULE_BUILD_ID,
 	RULE_NOT_NAMED, RULE_EMPTY_MAPPING, RULE_LIBRARY_FIRST, RULE_NOT_GZIPPED, RULE_NAMELESS,
-	RULE_DOC_URL,
+	RULE_DOC_URL, RULE_LEGACY,
 	RULES
 };
 
@@ -86,6 +87,8 @@ static const struct {
 		"the first mapping is a library: pprof takes it for the program" },
 	[RULE_NOT_GZIPPED] = { FINDING_WARNING, "it is not compressed, as the format wants" },
 	[RULE_NAMELESS] = { FINDING_WARNING, "it has no name" },
+	[RULE_LEGACY] = { FINDING_WARNING,
+		"it is of gperftools' own format: Parca and Pyroscope refuse it" },
 	[RULE_DOC_URL] = { FINDING_WARNING, "doc_url is no whole URL: pprof does not show it" },
 };
 
@@ -397,14 +400,33 @@ static void check_message(struct checker *c, const struct profile_message *messa
 	VEC_FREE(&locations.list);
 }
 
+static void check_legacy(struct checker *c, const uint8_t *data, size_t size)
+{
+	struct profile *p;
+	char *why = NULL;
+
+	if (profile_load_legacy(data, size, &p, &why) < 0) {
+		found(c, RULE_BYTES, "profile", 0, why);
+		free(why);
+		return;
+	}
+	found(c, RULE_LEGACY, "profile", 0, NULL);
+	profile_free(p);
+}
+
 void profile_check(
 	const uint8_t *data, size_t size, profile_finding_visitor *visit, void *context)
 {
 	struct checker c = { .visit = visit, .context = context };
 	struct profile_message message;
 	char *why = NULL;
-	const int r = profile_message_open(data, size, &message, &why);
+	int r;
 
+	if (profile_is_legacy(data, size)) {
+		check_legacy(&c, data, size);
+		return;
+	}
+	r = profile_message_open(data, size, &message, &why);
 	if (r) {
 		found(&c, RULE_BYTES, "profile", 0, why ? why : strerror(-r));
 		free(why);

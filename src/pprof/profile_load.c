@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/xalloc.h"
+#include "pprof/profile_legacy.h"
 #include "pprof/profile_message.h"
 
 /* The file's ids of one kind of record, which may be any numbers, to ours. */
@@ -314,9 +315,11 @@ int profile_load(const uint8_t *data, size_t size, struct profile **ret, char **
 {
 	struct profile_message message;
 	char *reason = NULL;
-	int r = profile_message_open(data, size, &message, &reason);
+	int r;
 
-	if (r == 0) {
+	if (profile_is_legacy(data, size)) {
+		r = profile_load_legacy(data, size, ret, &reason);
+	} else if ((r = profile_message_open(data, size, &message, &reason)) == 0) {
 		r = load_message(message.profile, ret, &reason);
 		profile_message_close(&message);
 	}
