@@ -17,7 +17,8 @@
 void profile_pack(const struct profile *p, uint8_t **data, size_t *size);
 
 /* Gzipped or plain protobuf, or what gperftools writes (profile_legacy.h).  0: *RET is the
- * caller's to profile_free().  Ids may be sparse in the file; here they are dense, in the file's order.  Equal functions and samples become one.
+ * caller's to profile_free().  Ids may be sparse in the file; here they are dense, in the file's
+ * order.  Equal functions and samples become one.
  * -EBADMSG: no profile, or one that go tool pprof would refuse: *WHY (may be NULL) then says
  * which record and why, in one line that the caller frees.  -EFBIG: larger than
  * PROFILE_SIZE_MAX, or one that needs more than PROFILE_UNPACKED_MAX bytes of memory while it

@@ -486,11 +486,80 @@ END_TEST
 START_TEST(what_is_no_profile_is_refused)
 {
 	static const char html[] = "<html><body>404 page not found</body></html>";
-	static const char legacy[] = "heap profile: 1: 2 [3: 4] @ heap_v2/524288\n";
+	static const char other[] = "heap profile: 1: 2 [3: 4] @ growthz\n";
 
 	assert_refused_bytes(html, strlen(html), "not a pprof profile");
-	assert_refused_bytes(legacy, strlen(legacy), "not a pprof profile");
+	assert_refused_bytes(other, strlen(other), "heap profile of a kind that is not known");
 	assert_refused_bytes("\x1f", 1, "not a pprof profile");
+}
+END_TEST
+
+static const char old_maps[] =
+	"401000-402000 r-xp 1000 08:01 42 /opt/app/host\n"
+	"403000-404000 rw-p 3000 08:01 42 /opt/app/host\n"
+	"7f0000001000-7f0000003000 r-xp 1000 08:01 43 /opt/app/a codec.so\n";
+
+/* Five ticks at one stack, two at another, both through the handler, then the trailer. */
+static size_t put_old_cpu_profile(uint8_t *to)
+{
+	static const uint64_t words[] = { 0, 3, 0, 10000, 0, /* header: 100 Hz */
+		5, 3, 0x7f0000001234, 0x401300, 0x401500, 2, 3, 0x401600, 0x401300, 0x401700, 0, 1,
+		0 };
+
+	memcpy(to, words, sizeof(words));
+	memcpy(to + sizeof(words), old_maps, strlen(old_maps));
+	return sizeof(words) + strlen(old_maps);
+}
+
+static uint64_t address_of(const struct profile *p, size_t sample, size_t frame)
+{
+	const uint32_t id = p->sample_locations.items[p->samples.items[sample].first_location +
+		frame];
+
+	return p->locations.items[id - 1].address;
+}
+
+START_TEST(a_cpu_profile_of_gperftools_is_read_as_pprof_reads_it)
+{
+	uint8_t data[512];
+	const size_t size = put_old_cpu_profile(data);
+	struct profile *p;
+
+	ck_assert_int_eq(profile_load(data, size, &p, NULL), 0);
+	ck_assert_uint_eq(p->samples.count, 2);
+	ck_assert_int_eq(p->values.items[0], 5);
+	ck_assert_int_eq(p->values.items[1], 50000000);
+	ck_assert_int_eq(p->period, 10000000);
+	ck_assert_uint_eq(p->samples.items[0].location_count, 2); /* without the handler */
+	ck_assert_uint_eq(address_of(p, 0, 0), 0x7f0000001234);
+	ck_assert_uint_eq(address_of(p, 0, 1), 0x401500 - 1);
+	ck_assert_uint_eq(p->mappings.count, 2);
+	ck_assert_str_eq(profile_string(p, p->mappings.items[1].filename),
+		"/opt/app/a codec.so");
+	ck_assert_uint_eq(p->mappings.items[1].file_offset, 0x1000);
+	profile_free(p);
+	/* Its maps may be cut short; a stack may not. */
+	for (size_t cut = 24; cut < 17 * 8; cut++)
+		ck_assert_int_eq(profile_load(data, cut, &p, NULL), -EBADMSG);
+}
+END_TEST
+
+START_TEST(a_sampled_heap_of_gperftools_is_scaled)
+{
+	static const char heap[] = "heap profile: 2: 4096 [5: 9000] @ heap_v2/524288\n"
+				   "  1: 1024 [ 3: 3072] @ 0x401501 0x401601\n"
+				   "MAPPED_LIBRARIES:\n401000-402000 r-xp 1000 08:01 42 /host\n";
+	struct profile *p;
+
+	ck_assert_int_eq(profile_load((const uint8_t *)heap, strlen(heap), &p, NULL), 0);
+	ck_assert_uint_eq(p->samples.count, 1);
+	/* 1 / (1 - e^(-1024/524288)) = 512.5 blocks for each that was sampled */
+	ck_assert_int_eq(p->values.items[0], 1537);
+	ck_assert_int_eq(p->values.items[2], 512);
+	ck_assert_int_eq(p->values.items[3], 524800);
+	ck_assert_uint_eq(address_of(p, 0, 0), 0x401500);
+	ck_assert_int_eq(p->period, 524288);
+	profile_free(p);
 }
 END_TEST
 
@@ -827,6 +896,8 @@ static TCase *refusing_tests(void)
 	tcase_set_timeout(tests, 120); /* the bombs take their time under sanitizers */
 	tcase_add_test(tests, an_empty_input_is_refused);
 	tcase_add_test(tests, what_is_no_profile_is_refused);
+	tcase_add_test(tests, a_cpu_profile_of_gperftools_is_read_as_pprof_reads_it);
+	tcase_add_test(tests, a_sampled_heap_of_gperftools_is_scaled);
 	tcase_add_test(tests, every_beginning_of_a_profile_loads_or_is_refused);
 	tcase_add_test(tests, a_truncated_gzip_is_refused_wherever_it_ends);
 	tcase_add_test(tests, a_damaged_gzip_is_refused);
