@@ -37,7 +37,7 @@ static inline bool live_filter_has(const void *address)
 	const struct live_filter *f = __atomic_load_n(&live_filter_current, __ATOMIC_RELAXED);
 	const uint32_t bit = live_filter_hash((uint64_t)address) & f->mask;
 
-	return f->words[bit / 32].bits >> (bit % 32) & 1;
+	return __atomic_load_n(&f->words[bit / 32].bits, __ATOMIC_RELAXED) >> (bit % 32) & 1;
 }
 
 /* From now on there may be some: those in SPOOL.  Where EVERY allocation is one, it is no use to

@@ -154,7 +154,12 @@ bool spool_add_live(struct spool_writer *w, const struct spool_live *live)
 /* A program that frees a block twice, at once in two threads, must not hurt: one takes it. */
 static bool take(struct spool_live *slot, uint64_t address, struct spool_live *was)
 {
-	*was = *slot;
+	*was = (struct spool_live){
+		.address = address,
+		.size = slot->size,
+		.time_ns = slot->time_ns,
+		.stack = slot->stack,
+	};
 	__atomic_store_n(&slot->check, 0, __ATOMIC_SEQ_CST);
 	return __atomic_compare_exchange_n(
 		&slot->address, &address, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);

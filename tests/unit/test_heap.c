@@ -381,13 +381,13 @@ START_TEST(threads_that_allocate_and_free_at_once_lose_and_invent_nothing)
 }
 END_TEST
 
-static volatile bool is_over;
+static bool is_over;
 
 static void *read_all_the_time(void *argument)
 {
 	size_t *reads = argument;
 
-	while (!is_over) {
+	while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED)) {
 		struct spool_reader *r = read_back();
 		struct spool_heap_stack_view stack;
 		uint64_t *in_use = calloc(spool_reader_heap_slots(r), sizeof(*in_use));
@@ -420,7 +420,7 @@ START_TEST(at_no_moment_is_more_in_use_than_was_allocated)
 	ck_assert_int_eq(pthread_create(&reader, NULL, read_all_the_time, &reads), 0);
 	ck_assert_int_eq(pthread_create(&worker, NULL, come_and_go, NULL), 0);
 	pthread_join(worker, NULL);
-	is_over = true;
+	__atomic_store_n(&is_over, true, __ATOMIC_RELAXED);
 	pthread_join(reader, NULL);
 	ck_assert_uint_gt(reads, 0);
 }
