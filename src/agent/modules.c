@@ -97,7 +97,7 @@ static void *take_memory(size_t size)
 		return arena + arena_used - whole;
 	}
 	mapped = raw_syscall6(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0); /* all of it is written to */
 	return mapped < 0 && mapped > -4096 ? NULL : (void *)mapped;
 }
 
