@@ -5,7 +5,8 @@
 #   CC             the compiler (default cc)
 #   srcdir, builddir
 #   BENCH_ROUNDS   1: a few minutes (the default); N: N times as many repetitions
-#   BENCH_ROWS     words of: unwind thread overhead heap dl start memory (default: all)
+#   BENCH_ROWS     words of: unwind thread overhead heap dl start memory symbols (default: all)
+#   BENCH_LIBRARY  for "symbols": a library with debug information, instead of one that is made
 #
 # It builds its programs in $builddir/bench-out and never fails for a slow result: what is
 # measured on a busy machine is to be read, not asserted.
@@ -46,5 +47,11 @@ build spool_cost "" spool/spool_reader.c base/xalloc.c base/file.c
 build unwinders "$agent_flags" $agent_sources
 
 unset LD_PRELOAD PLUGPROF CPUPROFILE
+case " ${BENCH_ROWS:=unwind thread overhead heap dl start memory symbols} " in
+*" symbols "*) TOOL=$(realpath "$builddir/plugprof") python3 -B "$bench/symbols.py" "$out" ;;
+esac
+BENCH_ROWS=$(echo " $BENCH_ROWS " | sed 's/ symbols / /')
+[ -n "${BENCH_ROWS// /}" ] || exit 0
+export BENCH_ROWS
 AGENT=$(realpath "${AGENT:-$builddir/.libs/libplugprof.so}") \
 	exec python3 -B "$bench/table.py" "$out"
