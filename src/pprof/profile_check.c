@@ -277,10 +277,12 @@ static void check_functions(struct checker *c, struct ids *ids)
 {
 	for (size_t i = 0; i < c->in->n_function; i++) {
 		const Perftools__Profiles__Function *in = c->in->function[i];
+		const char *name = text_of(c, in->name, "function", i + 1, "name");
+		const char *system_name =
+			text_of(c, in->system_name, "function", i + 1, "system_name");
 
 		add_id(c, ids, in->id, "function");
-		if (!text_of(c, in->name, "function", i + 1, "name")[0] &&
-			!text_of(c, in->system_name, "function", i + 1, "system_name")[0])
+		if (!name[0] && !system_name[0])
 			found(c, RULE_NAMELESS, "function", i + 1, NULL);
 		text_of(c, in->filename, "function", i + 1, "filename");
 	}
