@@ -214,7 +214,7 @@ void dl_watch_learn_handle(void *handle)
 
 /* --- calls --- */
 
-void dl_watch_before_dlopen(const char *name)
+void dl_watch_before_dlopen(const char *name, bool is_apart)
 {
 	const uint64_t now_ns = monotonic_ns();
 
@@ -223,6 +223,8 @@ void dl_watch_before_dlopen(const char *name)
 		look_if_changed(now_ns);
 	has_opened = true;
 	see_to_new_lives();
+	if (is_apart && name)
+		modules_expect_apart(name);
 	if (!name || !strchr(name, '/'))
 		return; /* the loader will search for it */
 	if (object_name_means_descriptor(name) && modules_lock()) {

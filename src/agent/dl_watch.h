@@ -18,8 +18,9 @@
 void dl_watch_start(void);
 void dl_watch_restart_in_child(void);
 
-/* NAME is about to be opened; NULL: the program itself. */
-void dl_watch_before_dlopen(const char *name);
+/* NAME is about to be opened; NULL: the program itself.  IS_APART: with RTLD_DEEPBIND, or into
+ * another namespace. */
+void dl_watch_before_dlopen(const char *name, bool is_apart);
 
 /* There is nothing to learn from HANDLE.  Signal-safe. */
 bool dl_watch_knows(const void *handle);

@@ -16,19 +16,17 @@ void *hooks_before_dlsym(void *handle, const char *name);
 
 void *hooks_before_dlopen(const char *name, int mode)
 {
-	(void)mode;
 	real_start();
 	if (agent_is_recording())
-		dl_watch_before_dlopen(name);
+		dl_watch_before_dlopen(name, mode & RTLD_DEEPBIND);
 	return (void *)real.dlopen;
 }
 
 void *hooks_before_dlmopen(long space, const char *name, int mode)
 {
-	(void)space, (void)mode;
 	real_start();
 	if (agent_is_recording())
-		dl_watch_before_dlopen(name);
+		dl_watch_before_dlopen(name, space != LM_ID_BASE || (mode & RTLD_DEEPBIND));
 	return (void *)real.dlmopen;
 }
 

@@ -19,6 +19,7 @@
 #include "agent/threads.h"
 #include "base/hash.h"
 #include "base/monotonic.h"
+#include "base/path.h"
 #include "base/syscalls.h"
 
 #define MODULES_MAX 16384
@@ -180,6 +181,35 @@ static bool record_module(struct module *m, const struct loaded_object *o,
 	return true;
 }
 
+/* The latest that were opened so, by the last part of their names. */
+#define APART_MAX 16
+static uint64_t names_apart[APART_MAX];
+
+static uint64_t base_name_hash(const char *path)
+{
+	const char *name = path_base_name(path);
+
+	return hash_bytes(name, strlen(name));
+}
+
+void modules_expect_apart(const char *name)
+{
+	static uint32_t next;
+	const uint32_t at = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED) % APART_MAX;
+
+	__atomic_store_n(&names_apart[at], base_name_hash(name), __ATOMIC_RELAXED);
+}
+
+static uint32_t apart_flag(const char *path)
+{
+	const uint64_t hash = base_name_hash(path);
+
+	for (size_t i = 0; i < APART_MAX; i++)
+		if (__atomic_load_n(&names_apart[i], __ATOMIC_RELAXED) == hash)
+			return SPOOL_MODULE_APART;
+	return 0;
+}
+
 static struct module *make_module(const struct loaded_object *o, const struct build_id *id,
 	uint64_t content, bool is_go, bool in_handler)
 {
@@ -190,7 +220,8 @@ static struct module *make_module(const struct loaded_object *o, const struct bu
 
 	*m = (struct module){
 		.id = (uint16_t)(module_count + 1),
-		.flags = o->flags | (is_go ? SPOOL_MODULE_GO : 0),
+		.flags = o->flags | (is_go ? SPOOL_MODULE_GO : 0) |
+			((o->flags & SPOOL_MODULE_DLOPENED) ? apart_flag(path) : 0),
 		.build_id = *id,
 		.content = content,
 		.path_hash = hash_bytes(path, strlen(path)),

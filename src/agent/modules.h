@@ -120,6 +120,8 @@ bool modules_has(const struct loaded_object *o);
 /* True: the map now covers O. */
 bool modules_add(const struct loaded_object *o);
 struct module_instance *modules_instance_of(const void *link_map);
+/* What NAME will be when it is new: SPOOL_MODULE_APART.  (No lock.) */
+void modules_expect_apart(const char *name);
 /* Take out what _dl_find_object no longer knows.  DESCRIPTORS: how many the process has open. */
 void modules_drop_unloaded(uint32_t descriptors);
 /* Copy the unwind tables that handlers have left in place. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/path.h"
+#include "cli/heap_unseen.h"
 #include "cli/message.h"
 #include "cli/output_name.h"
 #include "cli/pipeline.h"
@@ -52,6 +53,8 @@ static void add_to_summary(struct summary *s, const struct spool_reader *spool)
 	s->refused += h->counters[SPOOL_COUNT_TIMERS_REFUSED];
 	s->cpu_ns += h->counters[SPOOL_COUNT_TICKS] * h->period_ns;
 	s->heap_lost += h->counters[SPOOL_LOST_HEAP_BUSY] + h->counters[SPOOL_LOST_HEAP_MEMORY];
+	if (!s->heap_unseen && spool_reader_heap_rate(spool))
+		s->heap_unseen = heap_unseen(spool);
 }
 
 /* Of the sample types that pipeline_read_heap() makes. */
@@ -94,10 +97,7 @@ static int finish_heap(const struct spool_reader *spool, const char *path, unsig
 	bool is_first, struct summary *summary)
 {
 	struct profile *p = pipeline_read_heap(spool);
-	const char *unseen = spool_reader_text(spool, SPOOL_TEXT_HEAP_UNSEEN);
 
-	if (unseen[0] && !summary->heap_unseen)
-		summary->heap_unseen = xstrdup(unseen);
 	add_heap_to_summary(summary, p);
 	return finish_profile(p, path, flags & FINISH_RAW, is_first, summary);
 }

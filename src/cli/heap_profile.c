@@ -1,6 +1,7 @@
 /* A spool as a heap profile without names: what was allocated, what is in use, who holds it. */
 #include <stdlib.h>
 
+#include "cli/heap_unseen.h"
 #include "cli/pipeline.h"
 #include "cli/spool_profile.h"
 #include "config.h"
@@ -106,7 +107,7 @@ static void add_comment(struct profile *p, const struct spool_reader *spool)
 {
 	const struct spool_header *h = spool_reader_header(spool);
 	const uint64_t *counters = h->counters;
-	const char *unseen = spool_reader_text(spool, SPOOL_TEXT_HEAP_UNSEEN);
+	char *unseen = heap_unseen(spool);
 	char *text = xasprintf(
 		"plugprof %s: pid %u, heap sampled once in %llu bytes, %llu samples, "
 		"%llu of them freed, %llu lost",
@@ -118,10 +119,11 @@ static void add_comment(struct profile *p, const struct spool_reader *spool)
 
 	profile_add_comment(p, text);
 	free(text);
-	if (unseen[0]) {
+	if (unseen) {
 		text = xasprintf("not seen: %s", unseen);
 		profile_add_comment(p, text);
 		free(text);
+		free(unseen);
 	}
 	if (counters[SPOOL_LOST_LIVE]) {
 		text = xasprintf("%llu allocations found no place among those in use: inuse_* is "

@@ -164,6 +164,8 @@ enum spool_module_flags {
 	SPOOL_MODULE_GO = 8, /* holds Go code */
 	SPOOL_MODULE_AGENT = 16, /* plugprof's own; never in a stack */
 	SPOOL_MODULE_LOADER = 32, /* ld.so */
+	SPOOL_MODULE_APART = 64, /* opened with RTLD_DEEPBIND or into a namespace of its own: it
+				  * calls libc past the agent's hooks */
 };
 
 #define SPOOL_BUILD_ID_MAX 40

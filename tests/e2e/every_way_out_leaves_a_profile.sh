@@ -45,7 +45,7 @@ for how in return exit _exit quick_exit abort segv kill; do
 
 	# The agent alone.
 	rm -f "$spool"/*
-	preload "freq=1000,file=$work/alone-$how.pb.gz" \
+	preload "freq=1000,heap=off,file=$work/alone-$how.pb.gz" \
 		"$samples/host" -t 0.$milliseconds --exit=$how --status=7 "$codec" >"$work/out" 2>"$work/err"
 	status=$?
 	[ $status -eq "$expected" ] || fail "$how, agent alone: status $status, not $expected"
@@ -64,7 +64,7 @@ for how in return exit _exit quick_exit abort segv kill; do
 	[ "$(spools_left)" -eq 0 ] || fail "$how, agent alone: $(spools_left) spools left"
 
 	# Under record.
-	record "record-$how" -q -F 1000 -- "$samples/host" -t 0.$milliseconds --exit=$how --status=7 "$codec"
+	record "record-$how" -q -F 1000 --cpu -- "$samples/host" -t 0.$milliseconds --exit=$how --status=7 "$codec"
 	status=$?
 	[ $status -eq "$expected" ] || fail "$how, record: status $status, not $expected"
 	[ -s "$work/record-$how.err" ] && fail "$how: record -q says $(cat "$work/record-$how.err")"
@@ -75,7 +75,7 @@ done
 # --- a thread that runs on while the process ends ---
 
 for how in return _exit quick_exit kill; do
-	record "linger-$how" -F 1000 -- "$samples/host" -t 0.1 --linger --exit=$how "$codec"
+	record "linger-$how" -F 1000 --cpu -- "$samples/host" -t 0.1 --linger --exit=$how "$codec"
 	stacks "linger-$how"
 	every_stack_is_whole "linger-$how" "$any_root"
 	has 'codec_encode'
@@ -84,14 +84,14 @@ done
 
 # --- exec: the program before it and the one after it ---
 
-preload "freq=1000,file=$work/exec.%n.pb.gz" "$samples/host" -t 0.$milliseconds --exec "$codec" \
+preload "freq=1000,heap=off,file=$work/exec.%n.pb.gz" "$samples/host" -t 0.$milliseconds --exec "$codec" \
 	>"$work/out" 2>"$work/err" || fail "exec: status $?: $(cat "$work/err")"
 for profile in exec.0 exec.1; do
 	is_complete $profile
 done
 [ "$(spools_left)" -eq 0 ] || fail "exec: $(spools_left) spools left"
 
-record record-exec -F 1000 -- "$samples/host" -t 0.$milliseconds --exec "$codec"
+record record-exec -F 1000 --cpu -- "$samples/host" -t 0.$milliseconds --exec "$codec"
 mapfile -t found < <(cd "$work" && ls record-exec*.pb.gz)
 [ ${#found[@]} -eq 2 ] || fail "exec under record: ${found[*]}"
 for profile in "${found[@]}"; do
@@ -101,7 +101,7 @@ done
 # --- fork: a file for each process ---
 
 mkdir "$work/fork"
-(cd "$work/fork" && preload freq=1000 "$samples/host" -t 0.$milliseconds --fork "$codec") \
+(cd "$work/fork" && preload freq=1000,heap=off "$samples/host" -t 0.$milliseconds --fork "$codec") \
 	>"$work/out" 2>"$work/err" || fail "fork: status $?"
 [ -s "$work/err" ] && fail "fork: $(cat "$work/err")"
 mapfile -t found < <(cd "$work" && ls -A fork/*)
@@ -113,7 +113,7 @@ for profile in "${found[@]}"; do
 done
 
 # The same name for both: neither is lost.
-preload "freq=1000,file=$work/same.pb.gz" "$samples/host" -t 0.$milliseconds --fork "$codec" \
+preload "freq=1000,heap=off,file=$work/same.pb.gz" "$samples/host" -t 0.$milliseconds --fork "$codec" \
 	>"$work/out" 2>"$work/err" || fail "fork: status $?"
 mapfile -t found < <(cd "$work" && ls same*)
 [ ${#found[@]} -eq 2 ] || fail "fork, one name: ${found[*]}"

@@ -29,7 +29,7 @@ for limit in 0 3; do
 
 	(
 		ulimit -i $limit
-		"$tool" record --spool="$spool" -o "$work/record$limit.pb.gz" -F 1000 -- \
+		"$tool" record --spool="$spool" -o "$work/record$limit.pb.gz" -F 1000 --cpu -- \
 			"$samples/host" -n 4 -t 0.2 "$codec" >"$work/record$limit.out" 2>"$work/record$limit.err"
 	)
 	status=$?

@@ -124,6 +124,13 @@ for build in alpha beta; do
 done
 [ "$(wc -l <"$work/builds")" -eq 2 ] || fail "reloaded: a function in two builds"
 
+# What such plugins allocate is not seen, and that is said.
+for one in namespace deepbind; do
+	grep -Eq '^plugprof: not seen: what plugin.so allocates: opened with RTLD_DEEPBIND or into a names' \
+		"$work/$one.err" || fail "$one: record does not say that allocations are not seen"
+done
+grep 'not seen' "$work/debug_info.err" && fail "debug_info: says that allocations are not seen"
+
 # With --generations each load of the path has a label of its own; without there is none.
 mkdir "$work/generations" && cd "$work/generations" || exit 99
 begin_case

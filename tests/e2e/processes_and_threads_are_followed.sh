@@ -18,7 +18,7 @@ follow() {
 	mkdir -p "$work/$how.plain" "$work/$how"
 	(cd "$work/$how.plain" && wait_no_longer_than 60 "$program" "$how") >"$work/plain" 2>&1
 	plain=$?
-	(cd "$work/$how" && preload freq=1000 "$program" "$how") >"$work/agent" 2>&1
+	(cd "$work/$how" && preload freq=1000,heap=off "$program" "$how") >"$work/agent" 2>&1
 	status=$?
 	[ $status -eq $plain ] || fail "$how: status $status, without us $plain"
 	cmp -s "$work/plain" "$work/agent" || {
