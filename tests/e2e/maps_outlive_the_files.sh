@@ -58,7 +58,8 @@ head -c 1000 "$map" >"$work/torn"
 cp "$map" "$work/changed"
 printf x | dd of="$work/changed" bs=1 seek=900 conv=notrunc 2>/dev/null
 for other in "$store"/*/*.psym; do
-	cmp -s "$other" "$map" || cp "$other" "$work/foreign"
+	# The same build's under another file name is not foreign.
+	[ "${other##*/}" = "${map##*/}" ] || cp "$other" "$work/foreign"
 done
 for damage in torn empty changed foreign; do
 	cp "$work/$damage" "$map" || fail "no $damage map"
