@@ -1,6 +1,6 @@
 /*
  * profile_load() over any bytes; what loads is written, and loads again as the same profile.  Its
- * plugins are told, whatever its comments say.
+ * plugins are told, whatever its comments say.  Then the bytes as a perf map.
  *
  *     clang -fsanitize=fuzzer,address,undefined ... && ./fuzz_profile tests/fuzz/corpus/profile
  */
@@ -11,6 +11,7 @@
 #include "cli/plugin_print.h"
 #include "pprof/profile_check.h"
 #include "pprof/profile_io.h"
+#include "symbol/perf_map.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -88,6 +89,20 @@ static void count_errors(void *context, const struct profile_finding *finding)
 	*(size_t *)context += finding->kind == FINDING_ERROR;
 }
 
+/* The same bytes as a perf map: whatever they say, an address has one name or none. */
+static void ask_perf_map(const uint8_t *data, size_t size)
+{
+	struct perf_map *map = perf_map_over((const char *)data, size);
+
+	for (uint64_t pc = 1; pc; pc <<= 1) {
+		const char *name = perf_map_find(map, pc);
+
+		expect(name == NULL || name[0] != '\0');
+	}
+	expect(perf_map_find(map, UINT64_MAX) == NULL);
+	perf_map_free(map);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t errors = 0;
@@ -95,6 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *why = NULL;
 	int r = profile_load(data, size, &p, &why);
 
+	ask_perf_map(data, size);
 	expect((r == 0) == (p != NULL));
 	profile_check(data, size, count_errors, &errors);
 	expect((errors == 0) == (r == 0)); /* they know the same rules */
