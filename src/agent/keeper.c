@@ -11,6 +11,7 @@
 
 #include "base/compiler.h"
 #include "base/content_id.h"
+#include "base/decimal.h"
 #include "base/hash.h"
 #include "base/store.h"
 #include "base/syscalls.h"
@@ -254,19 +255,6 @@ struct place {
 	char temporary[48]; /* "ab/PID.N.tmp": "clean" takes what a killed process leaves */
 };
 
-static char *put_number(char *to, uint64_t number)
-{
-	char digits[20];
-	size_t count = 0;
-
-	do
-		digits[count++] = (char)('0' + number % 10);
-	while (number /= 10);
-	while (count)
-		*to++ = digits[--count];
-	return to;
-}
-
 static bool name_place(struct place *place, const struct library_file *file)
 {
 	static uint32_t number;
@@ -277,9 +265,9 @@ static bool name_place(struct place *place, const struct library_file *file)
 		return false;
 	strcpy(place->name, whole + 2);
 	memcpy(place->temporary, place->name, 3);
-	to = put_number(place->temporary + 3, (uint64_t)raw_syscall1(SYS_getpid, 0));
+	to = decimal_put(place->temporary + 3, (uint64_t)raw_syscall1(SYS_getpid, 0));
 	*to++ = '.';
-	to = put_number(to, number++);
+	to = decimal_put(to, number++);
 	strcpy(to, ".tmp");
 	return true;
 }
@@ -343,7 +331,7 @@ static int hard_link(const struct place *place, const struct library_file *file)
 {
 	char source[32] = "/proc/self/fd/";
 
-	*put_number(source + strlen(source), (uint64_t)file->descriptor) = '\0';
+	*decimal_put(source + strlen(source), (uint64_t)file->descriptor) = '\0';
 	return (int)raw_syscall6(SYS_linkat, AT_FDCWD, (long)source, place->descriptor,
 		(long)place->name, AT_SYMLINK_FOLLOW, 0);
 }

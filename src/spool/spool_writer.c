@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include "base/decimal.h"
 #include "base/hash.h"
 #include "base/monotonic.h"
 #include "base/syscalls.h"
@@ -51,19 +52,6 @@ bool spool_is_touched(const struct spool_writer *w, const void *start)
 }
 
 /* --- making one --- */
-
-static char *put_number(char *to, uint64_t number)
-{
-	char digits[20];
-	size_t count = 0;
-
-	do
-		digits[count++] = (char)('0' + number % 10);
-	while (number /= 10);
-	while (count)
-		*to++ = digits[--count];
-	return to;
-}
 
 /* Only a folder of our own that nobody else can write to: another user must not be able to
  * plant a spool, or a link, for us to follow. */
@@ -129,11 +117,11 @@ static int open_new_spool(int folder, char name[static 40], uint32_t *image)
 	static bool has_made_one; /* this program, so an earlier one is not from before exec */
 
 	for (uint32_t n = 0; n < 10000; n++) {
-		char *end = put_number(name, (uint64_t)getpid());
+		char *end = decimal_put(name, (uint64_t)getpid());
 		int descriptor;
 
 		*end++ = '.';
-		end = put_number(end, n);
+		end = decimal_put(end, n);
 		memcpy(end, SPOOL_SUFFIX, sizeof(SPOOL_SUFFIX));
 		descriptor = openat(folder, name, flags, 0600);
 		if (descriptor < 0 && errno == EEXIST && !has_made_one &&
