@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/table.h"
 #include "base/vec.h"
+#include "run_suite.h"
 
 /* --- bytes --- */
 
@@ -342,8 +343,6 @@ int main(void)
 	Suite *suite = suite_create("base");
 	TCase *memory = tcase_create("memory");
 	TCase *files = tcase_create("files");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(memory, numbers_are_read_little_endian_one_behind_the_other);
 	tcase_add_test(memory, a_read_past_the_end_breaks_the_cursor_for_good);
@@ -365,9 +364,5 @@ int main(void)
 	tcase_add_test(files, what_is_no_regular_file_or_empty_is_not_mapped);
 	tcase_add_test(files, a_descriptor_is_read_to_its_end_or_its_limit);
 	suite_add_tcase(suite, files);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -7,6 +7,7 @@
 
 #include "../fixtures/build_fixture.h"
 #include "base/file.h"
+#include "run_suite.h"
 #include "symbol/binary.h"
 #include "symbol/debug_file.h"
 
@@ -175,8 +176,6 @@ int main(void)
 {
 	Suite *suite = suite_create("binary");
 	TCase *tests = tcase_create("files");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_unchecked_fixture(tests, build, fixture_end);
 	tcase_set_timeout(tests, 60);
@@ -191,9 +190,5 @@ int main(void)
 	tcase_add_test(tests, each_byte_of_a_file_may_be_wrong);
 	tcase_add_test(tests, a_debug_link_cannot_leave_its_folder);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

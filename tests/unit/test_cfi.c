@@ -7,6 +7,7 @@
 #include "agent/cfi.h"
 #include "base/compiler.h"
 #include "eh_frame.h"
+#include "run_suite.h"
 
 #define LOW(opcode, operand) ((opcode) | (operand))
 
@@ -700,8 +701,6 @@ int main(void)
 	TCase *tables = tcase_create("tables");
 	TCase *steps = tcase_create("steps");
 	TCase *hostile = tcase_create("hostile");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(instructions, an_instruction_gives_a_register_its_rule, 0,
 		ARRAY_SIZE(rule_cases));
@@ -745,9 +744,5 @@ int main(void)
 	tcase_add_test(hostile, an_image_with_any_bytes_changed_is_never_read_behind_its_end);
 	tcase_set_timeout(hostile, 60);
 	suite_add_tcase(suite, hostile);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "run_suite.h"
 #include "symbol/demangle.h"
 
 static struct text_pool *pool;
@@ -111,17 +112,11 @@ int main(void)
 {
 	Suite *suite = suite_create("demangle");
 	TCase *tests = tcase_create("names");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, start, stop);
 	tcase_add_loop_test(tests, a_name_is_made_readable, 0, sizeof(names) / sizeof(names[0]));
 	tcase_add_test(tests, a_name_is_worked_out_once);
 	tcase_add_test(tests, a_hostile_name_is_left_as_it_is);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

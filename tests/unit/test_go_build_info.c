@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../fixtures/build_fixture.h"
+#include "run_suite.h"
 #include "symbol/go_packages.h"
 #include "symbol/inspection.h"
 
@@ -151,8 +152,6 @@ int main(void)
 {
 	Suite *suite = suite_create("go");
 	TCase *tests = tcase_create("build info");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_unchecked_fixture(tests, fixture_begin, fixture_end);
 	tcase_set_timeout(tests, 60);
@@ -162,9 +161,5 @@ int main(void)
 	tcase_add_test(
 		tests, go_packages_are_compared_by_the_hashes_that_the_runtime_compares);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

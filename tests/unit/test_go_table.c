@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "go_image.h"
+#include "run_suite.h"
 #include "symbol/go_table.h"
 
 static bool open_version(int i, struct go_table *t)
@@ -103,8 +104,6 @@ int main(void)
 {
 	Suite *suite = suite_create("go_table");
 	TCase *tables = tcase_create("tables");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tables, every_layout_gives_function_file_and_line, 0, GO_IMAGES);
 	tcase_add_loop_test(tables, inlined_calls_are_frames_of_their_own, 0, GO_IMAGES);
@@ -113,9 +112,5 @@ int main(void)
 	tcase_add_test(tables, a_table_out_of_order_is_none);
 	tcase_add_loop_test(tables, no_damage_leads_outside, 0, GO_IMAGES);
 	suite_add_tcase(suite, tables);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(suite);
 }

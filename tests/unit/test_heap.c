@@ -10,6 +10,7 @@
 #include "agent/live_filter.h"
 #include "base/compiler.h"
 #include "base/hash.h"
+#include "run_suite.h"
 #include "spool/heap_writer.h"
 #include "spool/spool_reader.h"
 
@@ -487,8 +488,6 @@ int main(void)
 	TCase *tables = tcase_create("tables");
 	TCase *threads = tcase_create("threads");
 	TCase *filter = tcase_create("filter");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(weights, a_sample_stands_for_the_inverse_of_its_probability);
 	tcase_add_test(weights, at_a_rate_of_one_every_block_stands_for_itself);
@@ -518,9 +517,5 @@ int main(void)
 		tcase_set_timeout(cases[i], 60);
 		suite_add_tcase(suite, cases[i]);
 	}
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -9,6 +9,7 @@
 
 #include "../fixtures/build_fixture.h"
 #include "base/file.h"
+#include "run_suite.h"
 #include "symbol/inspection.h"
 #include "symbol/library_closure.h"
 
@@ -453,8 +454,6 @@ int main(void)
 {
 	Suite *suite = suite_create("inspection");
 	TCase *tests = tcase_create("facts");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_unchecked_fixture(tests, build, fixture_end);
 	tcase_set_timeout(tests, 60);
@@ -477,9 +476,5 @@ int main(void)
 	tcase_add_test(tests, split_dwarf_that_is_not_there_is_missed);
 	tcase_add_test(tests, each_byte_of_the_loaded_tables_may_be_wrong);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "run_suite.h"
 #include "symbol/interval_map.h"
 
 static struct interval_map map;
@@ -126,8 +127,6 @@ int main(void)
 {
 	Suite *suite = suite_create("interval_map");
 	TCase *tests = tcase_create("intervals");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, NULL, stop);
 	tcase_add_test(tests, nothing_is_found_in_an_empty_map);
@@ -136,9 +135,5 @@ int main(void)
 	tcase_add_test(tests, an_interval_that_ends_before_it_starts_is_ignored);
 	tcase_add_test(tests, nested_intervals_agree_with_a_plain_search);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cli/json.h"
+#include "run_suite.h"
 
 static char *text;
 static size_t size;
@@ -75,17 +76,11 @@ int main(void)
 {
 	Suite *suite = suite_create("json");
 	TCase *tests = tcase_create("json");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, any_bytes_are_a_string);
 	tcase_add_test(tests, items_are_separated_by_commas_and_indented);
 	tcase_add_test(tests, what_is_empty_takes_no_line);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

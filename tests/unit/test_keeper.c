@@ -16,6 +16,7 @@
 #include "base/content_id.h"
 #include "base/compiler.h"
 #include "base/store.h"
+#include "run_suite.h"
 #include "symbol/binary.h"
 #include "symbol/kept_file.h"
 
@@ -254,8 +255,6 @@ int main(void)
 {
 	Suite *suite = suite_create("keeper");
 	TCase *tests = tcase_create("keeper");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_unchecked_fixture(tests, build_libraries, fixture_end);
 	tcase_add_test(tests, a_library_is_kept_before_it_is_loaded_and_found_again);
@@ -271,9 +270,5 @@ int main(void)
 	tcase_add_test(tests, a_library_without_build_id_is_known_by_its_contents);
 	tcase_add_test(tests, the_content_id_is_the_same_after_strip_g);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 
 #include "base/compiler.h"
 #include "cli/life.h"
+#include "run_suite.h"
 #include "spool/spool_writer.h"
 
 static const struct spool_identity identity = { .session = 1, .period_ns = 1000000 };
@@ -192,8 +193,6 @@ int main(void)
 {
 	Suite *suite = suite_create("life");
 	TCase *tests = tcase_create("life");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, what_the_agent_wrote_of_a_life_is_read_from_the_comments);
@@ -202,9 +201,5 @@ int main(void)
 	tcase_add_test(tests, the_store_is_told_and_found);
 	tcase_add_test(tests, comments_that_are_cut_or_wrong_are_read_as_far_as_they_go);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "mapstore/map_reader.h"
 #include "mapstore/map_writer.h"
+#include "run_suite.h"
 
 #define PIECES 3000
 #define BASE 0x400000u
@@ -235,8 +236,6 @@ int main(void)
 {
 	Suite *suite = suite_create("map");
 	TCase *maps = tcase_create("maps");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(maps, write_map, free_map);
 	tcase_add_test(maps, every_address_has_the_frames_that_were_written);
@@ -247,9 +246,5 @@ int main(void)
 	tcase_add_test(maps, no_damage_with_right_checksums_leads_outside);
 	tcase_add_test(maps, what_32_bits_cannot_count_is_refused);
 	suite_add_tcase(suite, maps);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(suite);
 }

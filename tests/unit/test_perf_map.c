@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/compiler.h"
+#include "run_suite.h"
 #include "symbol/perf_map.h"
 
 static struct perf_map *map_of(const char *text)
@@ -135,8 +136,6 @@ int main(void)
 {
 	Suite *suite = suite_create("perf_map");
 	TCase *tests = tcase_create("perf_map");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, an_address_has_the_name_of_the_line_that_covers_it);
 	tcase_add_test(tests, the_later_line_holds_where_two_overlap);
@@ -145,9 +144,5 @@ int main(void)
 	tcase_add_test(tests, many_lines_at_random_are_answered_as_by_a_search_from_the_end);
 	tcase_add_test(tests, a_map_is_read_only_from_a_file_of_its_owner);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -9,6 +9,7 @@
 #include "cli/plugin_print.h"
 #include "cli/plugin_remarks.h"
 #include "cli/plugin_table.h"
+#include "run_suite.h"
 
 static struct profile *p;
 static struct plugin_table table;
@@ -388,8 +389,6 @@ int main(void)
 {
 	Suite *suite = suite_create("plugin_table");
 	TCase *tests = tcase_create("rows"), *words = tcase_create("words");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, NULL, tear_down);
 	tcase_add_test(tests, libc_on_behalf_of_a_plugin_is_the_plugins_cost);
@@ -410,9 +409,5 @@ int main(void)
 	tcase_add_test(words, nothing_in_a_path_reaches_the_terminal_or_breaks_the_document);
 	tcase_add_test(words, the_shares_of_all_lines_add_up);
 	suite_add_tcase(suite, words);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -4,6 +4,7 @@
 
 #include "base/compiler.h"
 #include "pprof/profile.h"
+#include "run_suite.h"
 
 static struct profile *cpu_profile(void)
 {
@@ -363,8 +364,6 @@ int main(void)
 {
 	Suite *suite = suite_create("profile");
 	TCase *tests = tcase_create("model");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, the_first_string_is_empty_and_null_means_it);
 	tcase_add_test(tests, equal_strings_have_one_id_and_are_copied);
@@ -386,9 +385,5 @@ int main(void)
 	tcase_add_test(tests, folding_gives_up_labels_that_would_crowd_out_the_stacks);
 	tcase_add_test(tests, folding_twice_adds_to_the_truncated_frame_there_is);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -9,6 +9,7 @@
 #include "base/compiler.h"
 #include "base/xalloc.h"
 #include "pprof/profile_io.h"
+#include "run_suite.h"
 #include "unit/test_profile_encoder.h"
 
 #define GZIP_WINDOW_BITS (15 + 16)
@@ -921,15 +922,9 @@ static TCase *refusing_tests(void)
 int main(void)
 {
 	Suite *suite = suite_create("profile_io");
-	SRunner *runner;
-	int failed;
 
 	suite_add_tcase(suite, writing_tests());
 	suite_add_tcase(suite, reading_tests());
 	suite_add_tcase(suite, refusing_tests());
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

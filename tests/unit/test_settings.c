@@ -8,6 +8,7 @@
 
 #include "base/compiler.h"
 #include "base/settings.h"
+#include "run_suite.h"
 
 static struct settings s;
 static char why[512];
@@ -291,8 +292,6 @@ int main(void)
 {
 	Suite *suite = suite_create("settings");
 	TCase *tests = tcase_create("settings");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, nothing_said_means_cpu_and_heap_at_their_default_rates, 0, 4);
 	tcase_add_test(tests, each_kind_can_be_had_alone);
@@ -312,9 +311,5 @@ int main(void)
 	tcase_add_test(tests, spools_are_in_the_runtime_folder_when_it_is_ours);
 	tcase_add_loop_test(tests, else_they_are_in_shared_memory_under_our_name, 0, 5);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -14,6 +14,7 @@
 #include "base/compiler.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "run_suite.h"
 #include "spool/spool_reader.h"
 #include "spool/spool_writer.h"
 
@@ -774,8 +775,6 @@ int main(void)
 	TCase *full = tcase_create("full");
 	TCase *folders = tcase_create("folders");
 	TCase *damaged = tcase_create("damaged");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(round_trip, what_is_written_is_read_back);
 	tcase_add_test(round_trip, the_header_says_whose_it_is_and_only_the_owner_may_read_it);
@@ -817,9 +816,5 @@ int main(void)
 		tcase_set_timeout(cases[i], 60);
 		suite_add_tcase(suite, cases[i]);
 	}
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

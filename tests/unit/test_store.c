@@ -8,6 +8,7 @@
 
 #include "base/compiler.h"
 #include "base/store.h"
+#include "run_suite.h"
 
 static char folder[STORE_PATH_MAX];
 
@@ -103,8 +104,6 @@ int main(void)
 {
 	Suite *suite = suite_create("store");
 	TCase *tests = tcase_create("store");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, set_up, NULL);
 	tcase_add_test(tests, the_store_is_in_the_cache_then_at_home_then_in_var_tmp);
@@ -113,9 +112,5 @@ int main(void)
 	tcase_add_test(tests, an_entry_lies_under_its_build_id);
 	tcase_add_test(tests, a_folder_that_others_can_write_to_is_trusted_only_when_named);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 #include "base/compiler.h"
 #include "base/file.h"
 #include "cli/store_clean.h"
+#include "run_suite.h"
 #include "symbol/binary.h"
 
 #define HOUR_S 3600
@@ -285,8 +286,6 @@ int main(void)
 {
 	Suite *suite = suite_create("store_clean");
 	TCase *tests = tcase_create("store_clean");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, what_is_too_old_goes_and_its_empty_folder);
@@ -300,9 +299,5 @@ int main(void)
 	tcase_add_test(tests, a_file_that_is_not_the_build_of_its_name_goes);
 	tcase_add_test(tests, what_is_gone_by_then_is_no_error);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -14,6 +14,7 @@
 #include "../fixtures/build_fixture.h"
 #include "base/compiler.h"
 #include "base/vec.h"
+#include "run_suite.h"
 #include "symbol/binary.h"
 #include "symbol/symbolizer.h"
 
@@ -784,8 +785,6 @@ int main(void)
 {
 	Suite *suite = suite_create("symbolizer");
 	TCase *names = tcase_create("names");
-	int failed;
-	SRunner *runner;
 
 	tcase_add_unchecked_fixture(names, build_plugins, fixture_end);
 	tcase_add_checked_fixture(names, start, stop);
@@ -821,9 +820,5 @@ int main(void)
 	tcase_add_loop_test(names, a_mappings_offset_becomes_a_vaddr, 0, 4);
 	tcase_add_test(names, no_address_of_libc_gets_a_wrong_name);
 	suite_add_tcase(suite, names);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "run_suite.h"
 #include "symbol/text_pool.h"
 
 static struct text_pool *pool;
@@ -63,8 +64,6 @@ int main(void)
 {
 	Suite *suite = suite_create("text_pool");
 	TCase *tests = tcase_create("texts");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, start, stop);
 	tcase_add_test(tests, equal_texts_have_one_address);
@@ -72,9 +71,5 @@ int main(void)
 		sizeof(texts) / sizeof(texts[0]));
 	tcase_add_test(tests, a_text_without_end_is_cut);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -9,6 +9,7 @@
 #include "agent/unwind.h"
 #include "base/compiler.h"
 #include "base/hash.h"
+#include "run_suite.h"
 #include "unwind/agent_here.h"
 
 /* Code to be in, by name.  None of it ever runs.  A call's return address is at NAME_back. */
@@ -425,8 +426,6 @@ int main(void)
 	TCase *whole = tcase_create("whole");
 	TCase *broken = tcase_create("broken");
 	TCase *any = tcase_create("any");
-	SRunner *runner;
-	int failed;
 
 	agent_here_start();
 	tcase_add_test(whole, the_leaf_is_exact_and_its_callers_are_where_they_called);
@@ -452,9 +451,5 @@ int main(void)
 	tcase_add_test(any, random_places_in_the_threads_own_stack_never_fault);
 	tcase_set_timeout(any, 60);
 	suite_add_tcase(suite, any);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }
