@@ -5,6 +5,7 @@
 int cmd_record(int argc, char **argv);
 int cmd_symbolize(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_merge(int argc, char **argv);
 int cmd_map(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_snapshot(int argc, char **argv);

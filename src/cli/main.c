@@ -15,6 +15,7 @@ static const struct {
 } commands[] = {
 	{ "record", cmd_record, "run a program and profile it" },
 	{ "symbolize", cmd_symbolize, "give names to a profile or spool of addresses" },
+	{ "merge", cmd_merge, "add up the profiles of several processes or runs" },
 	{ "map", cmd_map, "make symbol maps of libraries, to name profiles with later" },
 	{ "check", cmd_check, "tell what viewers and servers would find wrong in a profile" },
 	{ "inspect", cmd_inspect, "tell how well each library's frames are named, and why" },

@@ -1,6 +1,7 @@
 /*
- * profile_load() over any bytes; what loads is written, and loads again as the same profile.  Its
- * plugins are told, whatever its comments say.  Then the bytes as a perf map.
+ * profile_load() over any bytes; what loads is written, and loads again as the same profile.  Added
+ * to itself it counts twice.  Its plugins are told, whatever its comments say.  Then the bytes as a
+ * perf map.
  *
  *     clang -fsanitize=fuzzer,address,undefined ... && ./fuzz_profile tests/fuzz/corpus/profile
  */
@@ -11,6 +12,7 @@
 #include "cli/plugin_print.h"
 #include "pprof/profile_check.h"
 #include "pprof/profile_io.h"
+#include "pprof/profile_merge.h"
 #include "symbol/perf_map.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -56,6 +58,34 @@ static void write_and_load(const struct profile *p)
 	expect_same(p, again);
 	free(data);
 	profile_free(again);
+}
+
+static uint64_t total(const struct profile *p, size_t type)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < p->samples.count; i++)
+		sum += (uint64_t)p->values.items[p->samples.items[i].first_value + type];
+	return sum;
+}
+
+static void add_to_itself(const struct profile *p)
+{
+	struct profile_merge *m = profile_merge_new();
+	struct profile *sum;
+	char *why = NULL;
+
+	expect(profile_merge_add(m, p, NULL, &why) == 0);
+	expect(profile_merge_add(m, p, NULL, &why) == 0);
+	sum = profile_merge_take(m);
+	expect(sum->samples.count <= p->samples.count);
+	expect(sum->mappings.count <= p->mappings.count);
+	expect(sum->locations.count <= p->locations.count);
+	for (size_t i = 0; i < p->sample_types.count; i++)
+		expect(total(sum, i) == 2 * total(p, i));
+	write_and_load(sum);
+	profile_free(sum);
+	profile_merge_free(m);
 }
 
 /* Fewer samples, fewer unused parts: still a profile that loads. */
@@ -118,6 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (p) {
 		tell_plugins(p);
 		write_and_load(p);
+		add_to_itself(p);
 		shrink_and_load(p);
 	}
 	profile_free(p);
