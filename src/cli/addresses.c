@@ -248,6 +248,7 @@ int addresses_symbolize(const struct address_request *request, size_t *unresolve
 		resolve_all(&a, s, m);
 		r = print_all(&a);
 		*unresolved = count_unresolved(&a);
+		places_tell((void *)&request->detail, m);
 		if (*unresolved > 0)
 			say_why(request, m, *unresolved, a.list.count);
 	}

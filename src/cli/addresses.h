@@ -4,6 +4,7 @@
 
 #include "base/build_id.h"
 #include "base/compiler.h"
+#include "cli/places.h"
 #include "symbol/symbolizer.h"
 
 enum address_format {
@@ -17,6 +18,7 @@ struct address_request {
 	struct build_id build_id; /* size 0: unknown */
 	struct symbolizer_options options;
 	enum address_format format;
+	enum places_detail detail;
 	char *const *addresses; /* as the user wrote them, NULL-terminated; empty: from stdin */
 };
 

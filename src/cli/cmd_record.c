@@ -164,6 +164,7 @@ static bool write_profiles(
 
 			written = finish_spool(f->reader, name,
 					  (o->settings.raw ? FINISH_RAW : 0u) |
+						  (o->settings.verbose ? FINISH_TELL_PLACES : 0u) |
 						  (is_first ? FINISH_REPLACE | FINISH_EVEN_EMPTY :
 							      0u),
 					  summary) == 0;

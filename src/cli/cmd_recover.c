@@ -55,7 +55,9 @@ static bool recover_one(
 	wanted = finish_name(found->reader, template, options->output != NULL);
 	path = output_name_unused(wanted, h->pid);
 	r = finish_spool(found->reader, path,
-		options->raw || spool_wants_raw(found->reader) ? FINISH_RAW : 0, &summary);
+		(options->raw || spool_wants_raw(found->reader) ? FINISH_RAW : 0u) |
+			(options->verbose ? FINISH_TELL_PLACES : 0u),
+		&summary);
 	if (r == 0) {
 		if (!spool_reader_is_cut_short(found->reader))
 			unlink(found->path);

@@ -12,13 +12,14 @@
 #include "cli/message.h"
 #include "cli/options.h"
 #include "cli/pipeline.h"
+#include "cli/places.h"
 #include "cli/report.h"
 #include "cli/stores.h"
 
 struct symbolize_options {
 	const char *output, *symbols;
 	const char *object, *build_id, *format, *demangle;
-	bool strict, quiet;
+	bool strict, quiet, verbose;
 };
 
 #define ROW(letter, name, kind, field, argument, help)                                          \
@@ -42,6 +43,8 @@ static const struct option_row rows[] = {
 	ROW(0, "strict", OPTION_FLAG, strict, NULL,
 		"end with status 3 when something has no name, and say why"),
 	ROW('q', "quiet", OPTION_FLAG, quiet, NULL, "say nothing but errors"),
+	ROW('v', "verbose", OPTION_FLAG, verbose, NULL,
+		"tell of each library where its symbols were looked for"),
 	{ .name = NULL },
 };
 #undef ROW
@@ -115,15 +118,23 @@ static int tell(const struct profile *p, const struct symbolize_options *options
 	return status;
 }
 
+static enum places_detail detail_of(const struct symbolize_options *options)
+{
+	return options->verbose ? PLACES_ALL :
+		options->quiet	? PLACES_NONE :
+				  PLACES_DISAGREEMENTS;
+}
+
 static int symbolize_profile(const struct symbolize_options *options,
 	const struct symbolizer_options *how, const char *input)
 {
+	enum places_detail detail = detail_of(options);
 	struct profile *p;
 	int r;
 
 	if (input_open(input, &p))
 		return EXIT_OWN_ERROR;
-	pipeline_symbolize(p, how);
+	pipeline_symbolize_with(p, how, places_tell, &detail);
 	r = pipeline_write(p, options->output);
 	if (r) {
 		message_errno(r, "cannot write %s", options->output);
@@ -140,6 +151,7 @@ static int symbolize_addresses(const struct symbolize_options *options,
 {
 	struct address_request request = { .path = options->object ? options->object : "",
 		.options = *how,
+		.detail = detail_of(options),
 		.addresses = addresses };
 	struct folders stores;
 	size_t unresolved = 0;

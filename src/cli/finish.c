@@ -9,6 +9,7 @@
 #include "cli/message.h"
 #include "cli/output_name.h"
 #include "cli/pipeline.h"
+#include "cli/places.h"
 #include "cli/plugins.h"
 #include "cli/size_text.h"
 
@@ -70,13 +71,15 @@ static void add_heap_to_summary(struct summary *s, const struct profile *p)
 }
 
 /* Name, write and take stock of P, which is freed.  IS_FIRST: the summary tells of this one. */
-static int finish_profile(
-	struct profile *p, const char *path, bool raw, bool is_first, struct summary *summary)
+static int finish_profile(struct profile *p, const char *path, unsigned int flags,
+	bool is_first, struct summary *summary)
 {
+	enum places_detail detail =
+		is_first && flags & FINISH_TELL_PLACES ? PLACES_ALL : PLACES_NONE;
 	int r;
 
-	if (!raw)
-		pipeline_symbolize(p, NULL);
+	if (!(flags & FINISH_RAW))
+		pipeline_symbolize_with(p, NULL, places_tell, &detail);
 	r = pipeline_write(p, path);
 	if (r) {
 		message_errno(r, "cannot write %s", path);
@@ -85,7 +88,7 @@ static int finish_profile(
 			summary->wall_ns = (uint64_t)p->duration_ns;
 		if (is_first) {
 			summary->file = xstrdup(path);
-			summary->raw = raw;
+			summary->raw = flags & FINISH_RAW;
 			report_make(p, &summary->report);
 		}
 	}
@@ -99,7 +102,7 @@ static int finish_heap(const struct spool_reader *spool, const char *path, unsig
 	struct profile *p = pipeline_read_heap(spool);
 
 	add_heap_to_summary(summary, p);
-	return finish_profile(p, path, flags & FINISH_RAW, is_first, summary);
+	return finish_profile(p, path, flags, is_first, summary);
 }
 
 /* The heap profile's name beside a CPU profile; NULL: that goes to a device or pipe, which takes
@@ -128,8 +131,7 @@ int finish_spool(const struct spool_reader *spool, const char *path, unsigned in
 	int r = 0;
 
 	if (has_cpu && (counters[SPOOL_COUNT_SAMPLES] || (flags & FINISH_EVEN_EMPTY)))
-		r = finish_profile(pipeline_read_spool(spool), path, flags & FINISH_RAW, is_first,
-			summary);
+		r = finish_profile(pipeline_read_spool(spool), path, flags, is_first, summary);
 	if (r == 0 && spool_reader_heap_rate(spool) &&
 		(counters[SPOOL_COUNT_HEAP_SAMPLES] || !has_cpu)) {
 		heap_path = has_cpu ? heap_path_beside(spool, path, flags) : xstrdup(path);

@@ -33,6 +33,7 @@ enum finish_flags {
 	FINISH_RAW = 1, /* without names */
 	FINISH_REPLACE = 2, /* over an older heap profile, as over one of PATH */
 	FINISH_EVEN_EMPTY = 4, /* also one without samples */
+	FINISH_TELL_PLACES = 8, /* of the first profile: where symbols were looked for */
 };
 
 /* Write the profiles of SPOOL: CPU time to PATH (no template), allocations beside it, see

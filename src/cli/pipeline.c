@@ -21,6 +21,7 @@ struct naming {
 	struct symbolizer *symbolizer;
 	struct symbol_module **modules; /* by mapping id - 1; NULL: not to be named */
 	struct perf_map *perf_map; /* NULL: none */
+	char *perf_map_path; /* "" for none */
 	lives lives;
 };
 
@@ -178,20 +179,26 @@ static char *reason_of(const struct naming *n, const struct profile_mapping *m,
 	return xasprintf("%s; not kept: %s", reason, not_kept);
 }
 
+/* The module of mapping INDEX + 1 had a mapping before. */
+static bool was_seen(const struct naming *n, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (n->modules[i] == n->modules[index])
+			return true;
+	return false;
+}
+
 static void finish_mapping(struct naming *n, size_t index)
 {
 	struct profile *p = n->profile;
 	struct profile_mapping *m = &p->mappings.items[index];
 	enum symbol_verdict verdict = symbol_module_verdict(n->modules[index]);
-	bool seen_before = false;
 	char *text, *reason;
 
 	m->has_functions = true; /* every location has some name now */
 	m->has_filenames = m->has_line_numbers = m->has_inline_frames =
 		symbol_verdict_has_lines(verdict);
-	for (size_t i = 0; i < index; i++)
-		seen_before |= n->modules[i] == n->modules[index];
-	if (seen_before)
+	if (was_seen(n, index))
 		return;
 	reason = reason_of(n, m, n->modules[index]);
 	text = xasprintf(REPORT_COMMENT "\t%s\t%s\t%s\t%s", symbol_verdict_word(verdict),
@@ -201,32 +208,50 @@ static void finish_mapping(struct naming *n, size_t index)
 	free(text);
 }
 
-static struct perf_map *find_perf_map(const struct profile *p)
+static void find_perf_map(struct naming *n)
 {
-	const char *comment = life_find_comment(p, PERF_MAP_COMMENT);
-	char *path = xstrdup(comment ? comment : "");
-	char *owner = strchr(path, '\t');
-	struct perf_map *found = NULL;
+	const char *comment = life_find_comment(n->profile, PERF_MAP_COMMENT);
+	char *owner;
 
+	n->perf_map_path = xstrdup(comment ? comment : "");
+	owner = strchr(n->perf_map_path, '\t');
 	if (owner) {
 		*owner++ = '\0';
-		found = perf_map_open(path, (uint32_t)strtoul(owner, NULL, 10));
+		n->perf_map = perf_map_open(
+			n->perf_map_path, (uint32_t)strtoul(owner, NULL, 10));
 	}
-	free(path);
-	return found;
+}
+
+static void tell_of_module(const struct naming *n, size_t index, pipeline_module_visitor *tell,
+	void *context)
+{
+	const struct profile_mapping *m = &n->profile->mappings.items[index];
+
+	if (was_seen(n, index))
+		return;
+	if (is_anonymous(profile_string(n->profile, m->filename)) && n->perf_map_path[0])
+		symbol_module_note(n->modules[index], PLACE_PERF_MAP, n->perf_map_path,
+			n->perf_map ? "taken" : "absent, or somebody else's");
+	tell(context, n->modules[index]);
 }
 
 void pipeline_symbolize(struct profile *p, const struct symbolizer_options *options)
+{
+	pipeline_symbolize_with(p, options, NULL, NULL);
+}
+
+void pipeline_symbolize_with(struct profile *p, const struct symbolizer_options *options,
+	pipeline_module_visitor *tell, void *context)
 {
 	struct symbolizer_options all =
 		options ? *options : (struct symbolizer_options){ .stores = NULL };
 	struct naming n = {
 		.profile = p,
 		.modules = xcalloc(p->mappings.count, sizeof(*n.modules)),
-		.perf_map = find_perf_map(p),
 	};
 	struct folders stores;
 
+	find_perf_map(&n);
 	folders_find_stores(&stores, all.debug_folders, life_find_comment(p, STORE_COMMENT));
 	all.stores = stores.list.items;
 	lives_read(p, &n.lives);
@@ -237,7 +262,11 @@ void pipeline_symbolize(struct profile *p, const struct symbolizer_options *opti
 	for (size_t i = 0; i < p->mappings.count; i++)
 		if (n.modules[i])
 			finish_mapping(&n, i);
+	for (size_t i = 0; i < p->mappings.count && tell; i++)
+		if (n.modules[i])
+			tell_of_module(&n, i, tell, context);
 	free(n.modules);
+	free(n.perf_map_path);
 	symbolizer_free(n.symbolizer);
 	perf_map_free(n.perf_map);
 	lives_free(&n.lives);

@@ -26,6 +26,10 @@ struct profile *pipeline_read_heap(const struct spool_reader *spool);
  * here: the debug folders, those of the recording, those that are set.  What
  * was found out about each module goes into comments, see report.h. */
 void pipeline_symbolize(struct profile *p, const struct symbolizer_options *options);
+/* The same, and TELL of each module when all is named. */
+typedef void pipeline_module_visitor(void *context, struct symbol_module *m);
+void pipeline_symbolize_with(struct profile *p, const struct symbolizer_options *options,
+	pipeline_module_visitor *tell, void *context);
 
 /* Pack and write; "-" is standard output.  0 or -errno. */
 int pipeline_write(const struct profile *p, const char *path) MUST_CHECK;

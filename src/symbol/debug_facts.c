@@ -94,7 +94,7 @@ static void read_split(
 
 static void read_units(struct debug_facts *facts, struct dwarf_file *file)
 {
-	struct dwarf_split *splits = dwarf_split_new();
+	struct dwarf_split *splits = dwarf_split_new(NULL);
 
 	for (size_t i = 0; i < file->units.count; i++) {
 		struct dwarf_unit *unit = &file->units.items[i];
@@ -124,7 +124,7 @@ static void read_dwarf(
 	if (!facts->has_debug_info)
 		return;
 	facts->compression = compression_of(b);
-	alt = debug_file_by_alt_link(debug_folders, b, &alt_link);
+	alt = debug_file_by_alt_link(debug_folders, b, &alt_link, NULL);
 	facts->alt_link = alt_link ? xstrdup(alt_link) : NULL;
 	facts->alt_found = alt != NULL;
 	binary_close(alt);
@@ -152,7 +152,8 @@ static void read_unwind(struct debug_facts *facts, const struct binary *b)
 void debug_facts_read(
 	const struct binary *b, const char *const *debug_folders, struct debug_facts *ret)
 {
-	struct binary *debug = debug_file_by_build_id(debug_folders, binary_build_id(b));
+	struct binary *debug =
+		debug_file_by_build_id(debug_folders, binary_build_id(b), NULL);
 	struct binary_section text;
 
 	*ret = (struct debug_facts){ .debug_link = debug_file_link(b),
@@ -160,7 +161,7 @@ void debug_facts_read(
 		.exported_functions = count_functions(b, SHT_DYNSYM),
 		.mini_debug_info = has_section(b, ".gnu_debugdata") };
 	if (!debug)
-		debug = debug_file_by_link(debug_folders, b, binary_path(b));
+		debug = debug_file_by_link(debug_folders, b, binary_path(b), NULL);
 	if (debug) {
 		const size_t functions = count_functions(debug, SHT_SYMTAB);
 

@@ -11,11 +11,15 @@ struct split_file {
 
 struct dwarf_split {
 	VEC(struct split_file) files;
+	struct trail *trail;
 };
 
-struct dwarf_split *dwarf_split_new(void)
+struct dwarf_split *dwarf_split_new(struct trail *trail)
 {
-	return xcalloc(1, sizeof(struct dwarf_split));
+	struct dwarf_split *s = xcalloc(1, sizeof(*s));
+
+	s->trail = trail;
+	return s;
 }
 
 static void close_file(struct split_file *f)
@@ -51,8 +55,9 @@ static void adopt(struct dwarf_unit *skeleton, struct dwarf_unit *split)
 static void open_dwo(struct dwarf_split *s, struct dwarf_unit *u)
 {
 	struct split_file file = { .path = path_of_dwo(u) };
+	const int r = binary_open_relocatable(file.path, &file.binary);
 
-	if (binary_open_relocatable(file.path, &file.binary) == 0)
+	if (r == 0)
 		file.dwarf = dwarf_file_open(file.binary, DWARF_SPLIT);
 	for (size_t i = 0; file.dwarf && i < file.dwarf->units.count; i++) {
 		struct dwarf_unit *split = &file.dwarf->units.items[i];
@@ -60,9 +65,15 @@ static void open_dwo(struct dwarf_split *s, struct dwarf_unit *u)
 		if (split->split_id == u->split_id && !split->skeleton) {
 			adopt(u, split);
 			*VEC_PUSH(&s->files) = file;
+			trail_note(s->trail, PLACE_SPLIT, file.path, "taken");
 			return;
 		}
 	}
+	if (r)
+		trail_note_error(s->trail, PLACE_SPLIT, file.path, r);
+	else
+		trail_note(s->trail, PLACE_SPLIT, file.path, "no unit %016llx in it",
+			(unsigned long long)u->split_id);
 	close_file(&file);
 }
 

@@ -5,10 +5,12 @@
 #define SYMBOL_DWARF_SPLIT_H
 
 #include "symbol/dwarf_file.h"
+#include "symbol/trail.h"
 
 struct dwarf_split;
 
-struct dwarf_split *dwarf_split_new(void);
+/* Where units are not found goes to TRAIL (NULL: nowhere). */
+struct dwarf_split *dwarf_split_new(struct trail *trail);
 void dwarf_split_free(struct dwarf_split *s);
 
 /* Find the unit with the functions of the skeleton U, when it is one and was not looked for

@@ -13,8 +13,8 @@ static bool is_the_build(
 			binary_content_id(b) == content_id;
 }
 
-struct binary *kept_file_open(
-	const char *const *stores, const struct build_id *build_id, uint64_t content_id)
+struct binary *kept_file_open(const char *const *stores, const struct build_id *build_id,
+	uint64_t content_id, struct trail *trail)
 {
 	struct build_id key = *build_id;
 	char path[STORE_PATH_MAX];
@@ -23,14 +23,22 @@ struct binary *kept_file_open(
 		content_id_to_key(content_id, &key);
 	for (; stores && *stores; stores++) {
 		struct binary *found = NULL;
+		int r;
 
 		if (!store_entry(*stores, &key,
 			    build_id->size ? STORE_KEPT_SUFFIX : STORE_CONTENT_SUFFIX, path,
-			    sizeof(path)) ||
-			binary_open(path, &found) < 0)
+			    sizeof(path)))
 			continue;
-		if (is_the_build(found, build_id, content_id))
+		r = binary_open(path, &found);
+		if (r == 0 && is_the_build(found, build_id, content_id))
 			return found;
+		if (r)
+			trail_note_error(trail, PLACE_KEPT, path, r);
+		else if (build_id->size)
+			trail_note_other_build(
+				trail, PLACE_KEPT, path, binary_build_id(found), build_id);
+		else
+			trail_note(trail, PLACE_KEPT, path, "other contents than what ran");
 		binary_close(found);
 	}
 	return NULL;

@@ -13,6 +13,7 @@
 #include "symbol/binary.h"
 #include "symbol/symbolizer.h"
 #include "symbol/text_pool.h"
+#include "symbol/trail.h"
 
 /* What a source may read.  All of it outlives the source's state. */
 struct source_input {
@@ -24,6 +25,7 @@ struct source_input {
 	size_t file_count;
 	const char *const *debug_folders, *const *stores; /* of the options */
 	struct text_pool *texts; /* keeps every string that a source gives out */
+	struct trail *trail; /* where sources looked for more files; NULL: nobody asks */
 };
 
 struct source_frame {

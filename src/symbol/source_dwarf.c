@@ -24,7 +24,8 @@ static void dwarf_state_close(void *state)
 static void open_alt_file(
 	struct dwarf_state *d, const struct source_input *input, const struct binary *b)
 {
-	d->alt_binary = debug_file_by_alt_link(input->debug_folders, b, NULL);
+	d->alt_binary = debug_file_by_alt_link(
+		input->debug_folders, b, NULL, input->trail);
 	if (d->alt_binary)
 		d->alt = dwarf_file_open(d->alt_binary, DWARF_WHOLE);
 	d->file->alt = d->alt;
@@ -40,7 +41,7 @@ static struct dwarf_state *open_file(const struct source_input *input, const str
 	d = xcalloc(1, sizeof(*d));
 	d->file = file;
 	d->texts = input->texts;
-	d->split = dwarf_split_new();
+	d->split = dwarf_split_new(input->trail);
 	unit_index_build(&d->index, file);
 	if (unit_index_is_empty(&d->index)) {
 		dwarf_state_close(d);

@@ -35,17 +35,23 @@ static void map_close(void *state)
 }
 
 /* The map at PATH if it is one of the build ID; a torn or foreign one is "not here". */
-static struct map_state *open_map(const char *path, const struct build_id *id)
+static struct map_state *open_map(
+	const char *path, const struct build_id *id, struct trail *trail)
 {
 	struct map_state *m = xcalloc(1, sizeof(*m));
 	struct build_id found;
+	int r = file_map(path, &m->file);
 
-	if (file_map(path, &m->file) == 0 &&
-		map_reader_open(m->file.data, m->file.size, &m->map) == 0) {
+	if (r)
+		trail_note_error(trail, PLACE_MAP, path, r);
+	else if (map_reader_open(m->file.data, m->file.size, &m->map))
+		trail_note(trail, PLACE_MAP, path, "no symbol map, or damaged");
+	else
 		map_reader_build_id(m->map, &found);
-		if (build_id_equal(&found, id))
-			return m;
-	}
+	if (m->map && build_id_equal(&found, id))
+		return m;
+	if (m->map)
+		trail_note_other_build(trail, PLACE_MAP, path, &found, id);
 	map_close(m);
 	return NULL;
 }
@@ -75,7 +81,11 @@ static void *open_in_stores(const struct source_input *input, bool with_lines)
 		id = binary_build_id(input->files[0]);
 	for (const char *const *store = input->stores; store && *store && !m; store++)
 		if (store_entry(*store, id, STORE_MAP_SUFFIX, path, sizeof(path)))
-			m = open_map(path, id);
+			m = open_map(path, id, with_lines ? input->trail : NULL);
+	if (m && with_lines)
+		trail_note(input->trail, PLACE_MAP, path, "taken: %s",
+			map_reader_header(m->map)->has_lines ? "lines in it"
+							     : "symbols in it, but no lines");
 	if (m && map_reader_header(m->map)->has_lines != with_lines) {
 		map_close(m);
 		m = NULL;

@@ -206,7 +206,7 @@ static void *open_tables(const struct source_input *input, uint32_t section_type
 
 /* An ELF file with nothing but the functions' .symtab, xz-compressed: "MiniDebugInfo" in GDB's
  * manual.  Fedora and its kin leave it in what they strip. */
-static struct binary *unpack_debug_data(const struct binary *b)
+static struct binary *unpack_debug_data(const struct binary *b, struct trail *trail)
 {
 	struct binary_section section;
 	struct binary *unpacked = NULL;
@@ -218,6 +218,7 @@ static struct binary *unpack_debug_data(const struct binary *b)
 	image = section_unpack_xz(section.bytes, UNPACKED_SIZE_MAX, &size);
 	if (image && binary_open_memory(image, size, binary_path(b), &unpacked) < 0)
 		unpacked = NULL;
+	trail_note(trail, PLACE_MINIDEBUG, binary_path(b), unpacked ? "taken" : "damaged");
 	free(image);
 	return unpacked;
 }
@@ -228,7 +229,7 @@ static void *minidebug_open(const struct source_input *input)
 
 	t->texts = input->texts;
 	if (input->file_count > 0)
-		t->unpacked = unpack_debug_data(input->files[0]);
+		t->unpacked = unpack_debug_data(input->files[0], input->trail);
 	if (t->unpacked)
 		read_table(t, t->unpacked, SHT_SYMTAB);
 	return finish_open(t);

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "symbol/symbolizer.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -9,10 +10,9 @@
 #include "base/table.h"
 #include "base/vec.h"
 #include "symbol/binary.h"
-#include "symbol/debug_file.h"
 #include "symbol/demangle.h"
-#include "symbol/kept_file.h"
 #include "symbol/module.h"
+#include "symbol/search.h"
 #include "symbol/source.h"
 #include "symbol/text_pool.h"
 
@@ -26,19 +26,17 @@ struct symbol_module {
 	char *path;
 	struct build_id build_id; /* what the process ran; size 0: unknown */
 	uint64_t content_id; /* of it, when it has no build-ID; 0: unknown */
-	struct binary *file; /* NULL: missing, replaced or bad, and not kept */
-	bool is_kept; /* FILE is the store's */
-	struct binary *debug_file;
+	struct search found;
 	struct source_input input;
 	void *states[ARRAY_SIZE(sources)]; /* NULL: that source has nothing */
+	size_t answers[ARRAY_SIZE(sources) + 1]; /* of each source, and of none */
 	size_t opened; /* so many of them; the others when the first knows too little */
 	enum symbol_verdict verdict;
 	char *reason;
 };
 
 struct symbolizer {
-	const char *const *debug_folders, *const *stores;
-	enum demangle_style demangle;
+	struct symbolizer_options options;
 	struct text_pool *texts;
 	struct demangler *demangler;
 	VEC(struct symbol_module *) modules;
@@ -51,11 +49,10 @@ struct symbolizer *symbolizer_new(const struct symbolizer_options *options)
 {
 	struct symbolizer *s = xcalloc(1, sizeof(*s));
 
-	s->debug_folders = options ? options->debug_folders : NULL;
-	s->stores = options ? options->stores : NULL;
-	s->demangle = options ? options->demangle : DEMANGLE_SIMPLE;
+	if (options)
+		s->options = *options;
 	s->texts = text_pool_new();
-	s->demangler = demangler_new(s->texts, s->demangle);
+	s->demangler = demangler_new(s->texts, s->options.demangle);
 	return s;
 }
 
@@ -64,8 +61,7 @@ static void module_free(struct symbol_module *m)
 	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
 		if (m->states[i])
 			sources[i]->close(m->states[i]);
-	binary_close(m->file);
-	binary_close(m->debug_file);
+	search_close(&m->found);
 	free(m->reason);
 	free(m->path);
 	free(m);
@@ -86,11 +82,6 @@ void symbolizer_free(struct symbolizer *s)
 	free(s);
 }
 
-static bool is_vdso(const char *path)
-{
-	return strcmp(path, "[vdso]") == 0 || strcmp(path, "linux-vdso.so.1") == 0;
-}
-
 /* No file was ever behind such a mapping, or none that has a build. */
 static bool is_anonymous(const struct symbol_module *m)
 {
@@ -105,71 +96,6 @@ static bool is_anonymous(const struct symbol_module *m)
 	return false;
 }
 
-/* The file of the module as far as there is one, and of its build: 0 or -errno.
- * -ESTALE: another build; *FOUND is its build-ID. */
-static int open_own_file(struct symbol_module *m, struct build_id *found)
-{
-	struct binary *file = NULL;
-	int r = is_vdso(m->path) ? binary_open_vdso(&file) : binary_open(m->path, &file);
-
-	if (r < 0)
-		return r;
-	*found = *binary_build_id(file);
-	if ((m->build_id.size > 0 && !build_id_equal(found, &m->build_id)) ||
-		(m->content_id && binary_content_id(file) != m->content_id)) {
-		binary_close(file);
-		return -ESTALE;
-	}
-	m->file = file;
-	return 0;
-}
-
-static struct binary *find_kept_file(const struct symbolizer *s, const struct symbol_module *m)
-{
-	return m->build_id.size || m->content_id ?
-		kept_file_open(s->stores, &m->build_id, m->content_id) :
-		NULL;
-}
-
-static bool has_more(const struct binary *a, const struct binary *b)
-{
-	static const char *const sections[] = { ".debug_info", ".symtab" };
-	struct binary_section section;
-
-	for (size_t i = 0; i < ARRAY_SIZE(sections); i++)
-		if (binary_find_section(a, sections[i], &section) &&
-			!binary_find_section(b, sections[i], &section))
-			return true;
-	return false;
-}
-
-/* In place of the module's own file, or beside it, if that was stripped since. */
-static void use_kept_file(const struct symbolizer *s, struct symbol_module *m)
-{
-	struct binary *kept;
-
-	if (m->file && m->debug_file)
-		return;
-	kept = find_kept_file(s, m);
-	if (!m->file && kept) {
-		m->file = kept;
-		m->is_kept = true;
-	} else if (kept && has_more(kept, m->file)) {
-		m->debug_file = kept;
-	} else {
-		binary_close(kept);
-	}
-}
-
-static struct binary *find_debug_file(const struct symbolizer *s, const struct symbol_module *m)
-{
-	const struct build_id *id = m->build_id.size > 0 || !m->file ? &m->build_id
-								     : binary_build_id(m->file);
-	struct binary *found = debug_file_by_build_id(s->debug_folders, id);
-
-	return found || !m->file ? found : debug_file_by_link(s->debug_folders, m->file, m->path);
-}
-
 /* The state of source INDEX, all before which were asked for. */
 static void *state_of(struct symbol_module *m, size_t index)
 {
@@ -180,24 +106,35 @@ static void *state_of(struct symbol_module *m, size_t index)
 	return m->states[index];
 }
 
-/* Up to the first that has anything. */
+static void add_files(struct symbol_module *m)
+{
+	m->input.file_count = 0;
+	if (m->found.file)
+		m->input.files[m->input.file_count++] = m->found.file;
+	if (m->found.debug_file)
+		m->input.files[m->input.file_count++] = m->found.debug_file;
+}
+
+/* Find the files, and ask the sources up to the first that has anything. */
 static void open_sources(const struct symbolizer *s, struct symbol_module *m)
 {
 	m->input = (struct source_input){ .path = m->path,
-		.stores = s->stores,
+		.stores = s->options.stores,
 		.build_id = &m->build_id,
-		.debug_folders = s->debug_folders,
-		.texts = s->texts };
-	if (m->file)
-		m->input.files[m->input.file_count++] = m->file;
-	if (m->debug_file)
-		m->input.files[m->input.file_count++] = m->debug_file;
-	while (m->opened < ARRAY_SIZE(sources) && !state_of(m, m->opened))
-		;
+		.debug_folders = s->options.debug_folders,
+		.texts = s->texts,
+		.trail = &m->found.trail };
+	search_own_path(&m->found);
+	add_files(m);
+	if (!state_of(m, 0)) /* the map, which has all */
+		search_elsewhere(&m->found);
+	add_files(m);
+	while (m->opened < ARRAY_SIZE(sources) && !m->states[m->opened - 1])
+		state_of(m, m->opened);
 }
 
 /* The verdict of the first source that has something, else what became of the file. */
-static enum symbol_verdict verdict_of(const struct symbol_module *m, int file_error)
+static enum symbol_verdict verdict_of(const struct symbol_module *m)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
 		if (m->states[i])
@@ -206,9 +143,9 @@ static enum symbol_verdict verdict_of(const struct symbol_module *m, int file_er
 		return VERDICT_FDE_ONLY;
 	if (is_anonymous(m))
 		return VERDICT_ANONYMOUS;
-	if (file_error == -ESTALE)
+	if (m->found.file_error == -ESTALE)
 		return VERDICT_FILE_REPLACED;
-	return file_error == -ENOEXEC ? VERDICT_FILE_BAD : VERDICT_FILE_MISSING;
+	return m->found.file_error == -ENOEXEC ? VERDICT_FILE_BAD : VERDICT_FILE_MISSING;
 }
 
 /* Hexadecimal, short enough for a line yet long enough to search for. */
@@ -245,15 +182,16 @@ static char *replaced_reason(const struct symbol_module *m, const struct build_i
 }
 
 /* Where the module's own file could not be used: why; else "". */
-static char *file_reason(
-	const struct symbol_module *m, int file_error, const struct build_id *found)
+static char *file_reason(const struct symbol_module *m)
 {
+	const int file_error = m->found.file_error;
+
 	if (file_error == 0)
 		return xstrdup("");
 	if (file_error == -ESTALE && m->build_id.size == 0)
 		return xstrdup("file replaced: it has other contents than the process ran");
 	if (file_error == -ESTALE)
-		return replaced_reason(m, found);
+		return replaced_reason(m, &m->found.id_there);
 	if (file_error == -ENOEXEC)
 		return xstrdup("not an x86-64 ELF file, or damaged");
 	if (file_error == -ENOENT || file_error == -ENOTDIR)
@@ -261,24 +199,25 @@ static char *file_reason(
 	return xasprintf("file cannot be opened: %s", strerror(-file_error));
 }
 
-static char *reason_of(
-	const struct symbol_module *m, int file_error, const struct build_id *found)
+static char *reason_of(const struct symbol_module *m)
 {
-	const struct build_id *id = m->file ? binary_build_id(m->file) : &m->build_id;
-	char *original = file_reason(m, file_error, found);
-	char *file = m->is_kept ? xasprintf("%s, kept as %s", original, binary_path(m->file)) :
-				  xstrdup(original);
-	char *missing = m->debug_file
-		? xasprintf("debug file %s", binary_path(m->debug_file))
+	const struct search *found = &m->found;
+	const struct build_id *id = found->file ? binary_build_id(found->file) : &m->build_id;
+	char *original = file_reason(m);
+	char *file = found->is_elsewhere
+		? xasprintf("%s, kept as %s", original, binary_path(found->file))
+		: xstrdup(original);
+	char *missing = found->debug_file
+		? xasprintf("debug file %s", binary_path(found->debug_file))
 		: no_debug_file(id);
 	const char *comma = file[0] ? ", " : "";
 	char *reason;
 
 	switch (m->verdict) {
 	case VERDICT_DWARF:
-		reason = m->debug_file ? xasprintf("%s%s%s", file, comma, missing)
-			: m->is_kept   ? xstrdup(file)
-				       : xstrdup("debug info in the file");
+		reason = found->debug_file     ? xasprintf("%s%s%s", file, comma, missing)
+			: found->is_elsewhere ? xstrdup(file)
+					      : xstrdup("debug info in the file");
 		break;
 	case VERDICT_MAP:
 		reason = xasprintf("%s%ssymbol map", file, comma);
@@ -324,20 +263,17 @@ static struct symbol_module *module_new(
 	const struct symbolizer *s, const struct identity *identity)
 {
 	struct symbol_module *m = xcalloc(1, sizeof(*m));
-	struct build_id found = { .size = 0 };
-	int file_error;
 
 	m->path = xstrdup(identity->path);
 	m->build_id = *identity->build_id;
 	m->content_id = identity->content_id;
-	file_error = open_own_file(m, &found);
-	m->debug_file = find_debug_file(s, m);
-	use_kept_file(s, m);
-	if (m->is_kept && !m->debug_file)
-		m->debug_file = find_debug_file(s, m); /* its link may tell */
+	m->found = (struct search){ .options = &s->options,
+		.path = m->path,
+		.build_id = &m->build_id,
+		.content_id = m->content_id };
 	open_sources(s, m);
-	m->verdict = verdict_of(m, file_error);
-	m->reason = reason_of(m, file_error, &found);
+	m->verdict = verdict_of(m);
+	m->reason = reason_of(m);
 	return m;
 }
 
@@ -440,8 +376,10 @@ static bool ask_sources(struct symbolizer *s, struct symbol_module *m, uint64_t 
 			*outermost = line;
 		}
 		*resolved = sources[i]->resolves;
+		m->answers[i]++;
 		return true;
 	}
+	m->answers[ARRAY_SIZE(sources)]++;
 	s->found.frames.count = 0;
 	if (has_line)
 		*VEC_PUSH(&s->found.frames) = line;
@@ -466,7 +404,7 @@ static struct symbol_frame answer(struct symbolizer *s, const struct source_fram
 	const char *system_name = found->linkage_name && found->linkage_name[0]
 		? found->linkage_name
 		: found->name;
-	const bool has_own = found->name && found->name[0] && s->demangle != DEMANGLE_NONE;
+	const bool has_own = found->name && found->name[0] && s->options.demangle != DEMANGLE_NONE;
 	const char *name = has_own ? found->name : demangle(s->demangler, system_name);
 
 	return (struct symbol_frame){ .name = name,
@@ -507,7 +445,7 @@ void *module_state(struct symbol_module *m, const struct source *source)
 
 const struct binary *module_file(const struct symbol_module *m)
 {
-	return m->file ? m->file : m->debug_file;
+	return m->found.file ? m->found.file : m->found.debug_file;
 }
 
 void symbolizer_resolve(struct symbolizer *s, struct symbol_module *m, uint64_t vaddr,
@@ -568,4 +506,41 @@ const char *symbol_verdict_word(enum symbol_verdict verdict)
 const char *symbol_module_reason(const struct symbol_module *m)
 {
 	return m->reason;
+}
+
+const char *symbol_module_path(const struct symbol_module *m)
+{
+	return m->path;
+}
+
+const struct build_id *symbol_module_build_id(const struct symbol_module *m)
+{
+	return m->build_id.size == 0 && m->found.file ? binary_build_id(m->found.file)
+						      : &m->build_id;
+}
+
+size_t symbol_module_steps(const struct symbol_module *m, const struct symbol_step **steps)
+{
+	*steps = m->found.trail.steps.items;
+	return m->found.trail.steps.count;
+}
+
+void symbol_module_note(struct symbol_module *m, enum symbol_place place, const char *path,
+	const char *outcome)
+{
+	trail_note(&m->found.trail, place, path, "%s", outcome);
+}
+
+size_t symbol_module_answers(
+	const struct symbol_module *m, struct symbol_answer answers[static SYMBOL_ANSWERS_MAX])
+{
+	size_t count = 0;
+
+	static_assert(ARRAY_SIZE(sources) < SYMBOL_ANSWERS_MAX, "too many sources");
+	for (size_t i = 0; i <= ARRAY_SIZE(sources); i++)
+		if (m->answers[i])
+			answers[count++] = (struct symbol_answer){
+				i < ARRAY_SIZE(sources) ? sources[i]->name : "nothing",
+				m->answers[i] };
+	return count;
 }

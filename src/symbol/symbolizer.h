@@ -24,6 +24,8 @@ struct symbolizer_options {
 	enum demangle_style demangle;
 };
 
+#define SYMBOL_ANSWERS_MAX 16
+
 struct symbolizer;
 struct symbol_module;
 
@@ -58,6 +60,35 @@ enum symbol_verdict {
 	VERDICT_FILE_REPLACED, /* the file at the path has another build-ID */
 	VERDICT_FILE_BAD, /* no ELF file, or too damaged to read */
 	VERDICT_ANONYMOUS, /* no file: JIT or hand-mapped code */
+};
+
+/* The places where symbols are looked for, in this order.  What is found is taken only when it is
+ * of the module's build; the search ends where there are lines. */
+enum symbol_place {
+	PLACE_OWN_PATH, /* the module's own file */
+	PLACE_MAP, /* STORE/ab/cdef....psym */
+	PLACE_KEPT, /* STORE/ab/cdef....elf: the file as it was loaded */
+	PLACE_BUILD_ID, /* FOLDER/.build-id/ab/cdef....debug */
+	PLACE_LINK, /* .gnu_debuglink: beside the file, in .debug/, below FOLDER */
+	/* What was found refers to: */
+	PLACE_ALT, /* dwz's common file, .gnu_debugaltlink */
+	PLACE_SPLIT, /* .dwo files */
+	PLACE_MINIDEBUG, /* .gnu_debugdata, in the module's file */
+	PLACE_PERF_MAP, /* for code that no file holds */
+};
+
+/* One file that was looked at.  Its strings live as long as the module. */
+struct symbol_step {
+	enum symbol_place place;
+	const char *path;
+	const char *outcome; /* "absent", "build-ID ab.. instead of cd..", "taken: DWARF in it" */
+	bool disagrees; /* both have build-IDs, and they differ */
+};
+
+/* How many addresses a source has told of. */
+struct symbol_answer {
+	const char *source; /* "DWARF"; what knew nothing: "nothing" */
+	size_t count;
 };
 
 struct symbolizer *symbolizer_new(const struct symbolizer_options *options);
@@ -95,6 +126,18 @@ bool symbol_verdict_has_lines(enum symbol_verdict verdict);
 /* The verdict's stable word: "map", "dwarf", "go", "symbols", "exports-only", "fde-only",
  * "file-missing", "file-replaced", "file-bad", "anonymous". */
 const char *symbol_verdict_word(enum symbol_verdict verdict);
+/* For people: "debug link". */
+const char *symbol_place_name(enum symbol_place place);
+/* Where the module's symbols were looked for so far, in the order of enum symbol_place. */
+size_t symbol_module_steps(const struct symbol_module *m, const struct symbol_step **steps);
+/* One more step, which only the caller knows of. */
+void symbol_module_note(struct symbol_module *m, enum symbol_place place, const char *path,
+	const char *outcome);
+/* The sources that have told of any address so far, in the order in which they are asked. */
+size_t symbol_module_answers(
+	const struct symbol_module *m, struct symbol_answer answers[static SYMBOL_ANSWERS_MAX]);
+const char *symbol_module_path(const struct symbol_module *m);
+const struct build_id *symbol_module_build_id(const struct symbol_module *m); /* size 0: unknown */
 /* One line without the module's name: "stripped, no debug file for build-ID ab12...",
  * "file replaced: it has build-ID cd34..., the process ran ab12...".  Lives as long as M. */
 const char *symbol_module_reason(const struct symbol_module *m);

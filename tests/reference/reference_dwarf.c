@@ -104,9 +104,9 @@ static void open_alt_file(
 		return;
 	id.size = (uint8_t)id_size;
 	memcpy(id.bytes, id_bytes, id.size);
-	d->alt_file = debug_file_by_path(binary_path(b), path, &id);
+	d->alt_file = debug_file_by_path(binary_path(b), path, &id, NULL);
 	if (!d->alt_file)
-		d->alt_file = debug_file_by_build_id(input->debug_folders, &id);
+		d->alt_file = debug_file_by_build_id(input->debug_folders, &id, NULL);
 	if (d->alt_file)
 		d->alt = dwarf_begin_elf(binary_elf(d->alt_file), DWARF_C_READ, NULL);
 	if (d->alt)

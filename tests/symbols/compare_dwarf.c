@@ -34,7 +34,7 @@ static bool subject_open(struct subject *s, const char *path)
 	memset(s, 0, sizeof(*s));
 	if (binary_open(path, &s->file) < 0)
 		return false;
-	s->debug_file = debug_file_by_build_id(NULL, binary_build_id(s->file));
+	s->debug_file = debug_file_by_build_id(NULL, binary_build_id(s->file), NULL);
 	s->input = (struct source_input){ .path = path,
 		.build_id = binary_build_id(s->file),
 		.files = { s->file, s->debug_file },

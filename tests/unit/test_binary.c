@@ -151,7 +151,7 @@ START_TEST(each_byte_of_a_file_may_be_wrong)
 			continue;
 		binary_find_section(b, ".eh_frame", &section);
 		binary_vaddr_in_mapping(b, 0x1000, 0x1000, 0x100, &vaddr);
-		binary_close(debug_file_by_link(NULL, b, binary_path(b)));
+		binary_close(debug_file_by_link(NULL, b, binary_path(b), NULL));
 		binary_close(b);
 	}
 	free(copy);
@@ -167,7 +167,7 @@ START_TEST(a_debug_link_cannot_leave_its_folder)
 		    "objcopy --add-gnu-debuglink=xx.debug plugin.so inside/plugin.so && "
 		    "sed -i 's#xx.debug#../x.debu#' inside/plugin.so && cp xx.debug x.debu");
 	b = open_binary("inside/plugin.so");
-	ck_assert_ptr_null(debug_file_by_link(NULL, b, binary_path(b)));
+	ck_assert_ptr_null(debug_file_by_link(NULL, b, binary_path(b), NULL));
 	binary_close(b);
 }
 END_TEST

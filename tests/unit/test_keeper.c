@@ -69,7 +69,7 @@ static uint64_t content_of(const char *name)
 static bool is_kept(const struct build_id *id, uint64_t content_id)
 {
 	const char *const stores[] = { store, NULL };
-	struct binary *found = kept_file_open(stores, id, content_id);
+	struct binary *found = kept_file_open(stores, id, content_id, NULL);
 
 	binary_close(found);
 	return found != NULL;

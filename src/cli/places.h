@@ -1,0 +1,22 @@
+/* Where a module's symbols were looked for, told to people. */
+#ifndef CLI_PLACES_H
+#define CLI_PLACES_H
+
+#include <stdbool.h>
+
+#include "symbol/symbolizer.h"
+
+/* A line for the module, one for each place with what came of it, and who has answered. */
+void places_print(const struct symbol_module *m);
+/* A line for each file that was refused for being of another build, with both build-IDs. */
+void places_print_disagreements(const struct symbol_module *m);
+
+/* For pipeline_symbolize_with(): *CONTEXT is the enum below. */
+enum places_detail {
+	PLACES_NONE,
+	PLACES_DISAGREEMENTS,
+	PLACES_ALL,
+};
+void places_tell(void *context, struct symbol_module *m);
+
+#endif
