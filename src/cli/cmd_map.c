@@ -8,13 +8,14 @@
 #include "base/xalloc.h"
 #include "cli/commands.h"
 #include "cli/map_files.h"
+#include "cli/map_gsym.h"
 #include "cli/map_show.h"
 #include "cli/message.h"
 #include "cli/options.h"
 #include "cli/stores.h"
 
 struct map_options {
-	const char *output, *symbols, *jobs;
+	const char *output, *symbols, *jobs, *gsym;
 	bool all, dump, verify, json, quiet;
 };
 
@@ -30,6 +31,8 @@ static const struct option_row rows[] = {
 	ROW('a', "all", OPTION_FLAG, all, NULL,
 		"map every library and program below the folders that are named"),
 	ROW('j', "jobs", OPTION_TEXT, jobs, "N", "so many at a time with --all"),
+	ROW(0, "gsym", OPTION_TEXT, gsym, "FILE",
+		"write the map of one library to FILE as GSYM, for other tools"),
 	ROW(0, "dump", OPTION_FLAG, dump, NULL, "print what is in a map"),
 	ROW(0, "json", OPTION_FLAG, json, NULL, "with --dump: an object a line"),
 	ROW(0, "verify", OPTION_FLAG, verify, NULL, "check maps, or all maps below folders"),
@@ -40,7 +43,8 @@ static const struct option_row rows[] = {
 
 static const struct command_line line = {
 	.command = "map",
-	.synopsis = "LIBRARY... | --all FOLDER... | --dump MAP | --verify MAP...",
+	.synopsis = "LIBRARY... | --all FOLDER... | --gsym FILE LIBRARY | --dump MAP | "
+		    "--verify MAP...",
 	.purpose = "Make symbol maps of libraries, kept by build-ID, to name profiles with later.",
 	.rows = rows,
 };
@@ -90,6 +94,17 @@ static int make_maps(const struct map_options *options, char *const *paths)
 	return status;
 }
 
+static int export_map(const struct map_options *options, const char *path)
+{
+	struct folders folders;
+	int status;
+
+	folders_split(&folders, options->symbols);
+	status = map_gsym(options->gsym, path, folders.list.items);
+	folders_free(&folders);
+	return status;
+}
+
 int cmd_map(int argc, char **argv)
 {
 	struct map_options options = { .all = false };
@@ -102,15 +117,18 @@ int cmd_map(int argc, char **argv)
 		options_complain(&line, "needs a library, a folder with --all, or a map");
 		return EXIT_USAGE;
 	}
-	if (options.dump + options.verify + options.all > 1) {
-		options_complain(&line, "--all, --dump and --verify exclude each other");
+	if (options.dump + options.verify + options.all + !!options.gsym > 1) {
+		options_complain(&line, "--all, --dump, --gsym and --verify exclude each other");
 		return EXIT_USAGE;
 	}
 	if (options.verify)
 		return map_verify(argv, options.quiet);
-	if (options.dump && argv[1]) {
-		options_complain(&line, "--dump needs one map");
+	if ((options.dump || options.gsym) && argv[1]) {
+		options_complain(&line, options.dump ? "--dump needs one map"
+						     : "--gsym needs one library");
 		return EXIT_USAGE;
 	}
+	if (options.gsym)
+		return export_map(&options, argv[0]);
 	return options.dump ? map_dump(argv[0], options.json) : make_maps(&options, argv);
 }

@@ -62,8 +62,7 @@ static int find_files(char *const *folders)
 	return 0;
 }
 
-/* Why PATH could not be mapped, as its user can do something about it. */
-static void complain(const struct map_request *request, const char *path, int error)
+void map_files_complain(const char *path, const char *to, int error)
 {
 	if (error == -ENOMSG)
 		message("%s has no build-ID: link it with -Wl,--build-id", path);
@@ -74,7 +73,7 @@ static void complain(const struct map_request *request, const char *path, int er
 	else if (error == -EFBIG)
 		message("%s is too large for a map", path);
 	else
-		message_errno(error, "cannot map %s into %s", path, request->store);
+		message_errno(error, "cannot map %s into %s", path, to);
 }
 
 static void count_failure(
@@ -89,7 +88,7 @@ static void count_failure(
 		return;
 	}
 	p->failed++;
-	complain(request, path, error);
+	map_files_complain(path, request->store, error);
 }
 
 static void map_one(const struct map_request *request, struct progress *p, const char *path)

@@ -15,4 +15,8 @@ struct map_request {
 /* Map PATHS (NULL-terminated) and say what was done.  The exit status. */
 int map_files(const struct map_request *request, char *const *paths);
 
+/* Say why PATH could not be mapped, as its user can do something about it; TO is where the map was
+ * to be written. */
+void map_files_complain(const char *path, const char *to, int error);
+
 #endif

@@ -7,46 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/store.h"
 #include "base/xalloc.h"
 #include "cli/json.h"
+#include "cli/map_file.h"
 #include "cli/message.h"
-#include "mapstore/map_reader.h"
-
-struct map_file {
-	struct file_bytes bytes;
-	struct map_reader *map;
-};
-
-static void close_map(struct map_file *f)
-{
-	map_reader_free(f->map);
-	file_unmap(&f->bytes);
-}
-
-/* 0, or -errno after one line was said. */
-static int open_map(const char *path, struct map_file *f)
-{
-	int r;
-
-	*f = (struct map_file){ .map = NULL };
-	r = file_map(path, &f->bytes);
-	if (r) {
-		message_errno(r, "cannot read %s", path);
-		return r;
-	}
-	r = map_reader_open(f->bytes.data, f->bytes.size, &f->map);
-	if (r == -ENOEXEC)
-		message("%s is no symbol map", path);
-	else if (r == -EPROTO)
-		message("%s is a symbol map of another version: make it again", path);
-	else if (r)
-		message("%s is damaged or cut short: make it again", path);
-	if (r)
-		close_map(f);
-	return r;
-}
 
 static const char *name_of(const struct map_frame *f)
 {
@@ -123,11 +88,11 @@ int map_dump(const char *path, bool as_json)
 {
 	struct map_file f;
 
-	if (open_map(path, &f))
+	if (map_file_open(path, &f))
 		return EXIT_OWN_ERROR;
 	print_header(f.map, as_json);
 	map_reader_visit(f.map, as_json ? dump_json : dump_text, NULL);
-	close_map(&f);
+	map_file_close(&f);
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return EXIT_OK;
 	message_errno(-errno, "cannot write to standard output");
@@ -166,7 +131,7 @@ static void verify_one(const char *path)
 	size_t unreadable = 0;
 	struct map_file f;
 
-	if (open_map(path, &f)) {
+	if (map_file_open(path, &f)) {
 		counts.bad++;
 		return;
 	}
@@ -179,7 +144,7 @@ static void verify_one(const char *path)
 		counts.bad++;
 	else
 		counts.good++;
-	close_map(&f);
+	map_file_close(&f);
 }
 
 static int visit_file(const char *path, const struct stat *st, int type, struct FTW *ftw)

@@ -47,26 +47,33 @@ static bool is_better(const char *path, const struct build_id *id, const void *d
 	return better;
 }
 
+int map_store_write(const char *path, const void *data, size_t size)
+{
+	const mode_t mask = umask(0);
+	struct stat st;
+	int r;
+
+	umask(mask);
+	r = file_replace(path, data, size);
+	if (r == 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode) && chmod(path, 0644 & ~mask) < 0)
+		r = -errno;
+	return r;
+}
+
 int map_store_put(const char *store, const struct build_id *id, const void *data, size_t size,
 	bool *kept, char **path)
 {
 	char entry[STORE_PATH_MAX];
-	const mode_t mask = umask(0);
 	int r;
 
-	umask(mask);
 	if (!store_entry(store, id, STORE_MAP_SUFFIX, entry, sizeof(entry)))
 		return -ENAMETOOLONG;
 	r = make_folders(entry);
 	if (r)
 		return r;
 	*kept = is_better(entry, id, data);
-	if (!*kept) {
-		r = file_replace(entry, data, size);
-		/* Others may look names up in it, as in the library. */
-		if (r == 0 && chmod(entry, 0644 & ~mask) < 0)
-			r = -errno;
-	}
+	if (!*kept)
+		r = map_store_write(entry, data, size);
 	if (r == 0)
 		*path = xstrdup(entry);
 	return r;

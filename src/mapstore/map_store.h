@@ -15,4 +15,8 @@
 int map_store_put(const char *store, const struct build_id *id, const void *data, size_t size,
 	bool *kept, char **path) MUST_CHECK;
 
+/* Write a map, in any form, to PATH as file_replace() does, but readable to others as umask says:
+ * they may look names up in it, as in the library. */
+int map_store_write(const char *path, const void *data, size_t size) MUST_CHECK;
+
 #endif

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/table.h"
 #include "base/vec.h"
+#include "mapstore/output.h"
 
 struct string {
 	char *text;
@@ -23,10 +24,6 @@ struct function {
 struct range {
 	uint64_t vaddr, end;
 	uint32_t location;
-};
-
-struct output {
-	VEC(uint8_t) bytes;
 };
 
 struct map_writer {
@@ -138,46 +135,6 @@ void map_writer_range(struct map_writer *w, uint64_t vaddr, uint64_t end, uint32
 
 /* --- putting it into bytes --- */
 
-static void put(struct output *out, const void *data, size_t size)
-{
-	out->bytes.items = vec_grow(
-		out->bytes.items, &out->bytes.capacity, out->bytes.count, size, 1);
-	if (size > 0)
-		memcpy(out->bytes.items + out->bytes.count, data, size);
-	out->bytes.count += size;
-}
-
-static void put_uleb(struct output *out, uint64_t value)
-{
-	uint8_t bytes[10];
-	size_t count = 0;
-
-	do {
-		bytes[count] = (uint8_t)(value & 0x7f);
-		value >>= 7;
-		if (value)
-			bytes[count] |= 0x80;
-		count++;
-	} while (value);
-	put(out, bytes, count);
-}
-
-static void put_sleb(struct output *out, int64_t value)
-{
-	uint8_t bytes[10];
-	size_t count = 0;
-	bool more = true;
-
-	while (more) {
-		const uint8_t low = (uint8_t)(value & 0x7f);
-
-		value >>= 7;
-		more = !((value == 0 && !(low & 0x40)) || (value == -1 && (low & 0x40)));
-		bytes[count++] = more ? low | 0x80 : low;
-	}
-	put(out, bytes, count);
-}
-
 /* A section in the making: the index is known in size before the blocks are. */
 struct table_writer {
 	struct output *out;
@@ -247,9 +204,9 @@ static void put_strings(struct map_writer *w, struct output *out, struct map_sec
 			begin_block(&t, i / MAP_RECORDS_PER_BLOCK);
 		else
 			shared = common_prefix(order[i - 1]->text, order[i]->text);
-		put_uleb(out, shared);
-		put_uleb(out, order[i]->size - shared);
-		put(out, order[i]->text + shared, order[i]->size - shared);
+		output_uleb128(out, shared);
+		output_uleb128(out, order[i]->size - shared);
+		output_bytes(out, order[i]->text + shared, order[i]->size - shared);
 	}
 	end_table(&t, section, count);
 	free(order);
@@ -271,9 +228,9 @@ static void put_functions(
 
 		if (i % MAP_RECORDS_PER_BLOCK == 0)
 			begin_block(&t, i / MAP_RECORDS_PER_BLOCK);
-		put_uleb(out, number_of(w, f->linkage_name));
-		put_uleb(out, number_of(w, f->name));
-		put_uleb(out, f->start_line);
+		output_uleb128(out, number_of(w, f->linkage_name));
+		output_uleb128(out, number_of(w, f->name));
+		output_uleb128(out, f->start_line);
 	}
 	end_table(&t, section, w->functions.count);
 }
@@ -287,17 +244,17 @@ static void put_location(struct output *out, const struct map_location *l,
 		(l->column == before->column ? MAP_SAME_COLUMN : 0) |
 		(l->caller == 0 ? MAP_NO_CALLER : 0);
 
-	put(out, &flags, 1);
+	output_bytes(out, &flags, 1);
 	if (!(flags & MAP_SAME_FUNCTION))
-		put_sleb(out, (int64_t)l->function - before->function);
+		output_sleb128(out, (int64_t)l->function - before->function);
 	if (!(flags & MAP_SAME_FILE))
-		put_sleb(out, (int64_t)l->file - before->file);
+		output_sleb128(out, (int64_t)l->file - before->file);
 	if (!(flags & MAP_SAME_LINE))
-		put_sleb(out, (int64_t)l->line - before->line);
+		output_sleb128(out, (int64_t)l->line - before->line);
 	if (!(flags & MAP_SAME_COLUMN))
-		put_uleb(out, l->column);
+		output_uleb128(out, l->column);
 	if (l->caller)
-		put_uleb(out, number - l->caller);
+		output_uleb128(out, number - l->caller);
 }
 
 static void put_locations(
@@ -376,8 +333,8 @@ static void put_ranges(const struct changes *changes, struct output *out, uint64
 				&address, sizeof(address));
 			before = (struct change){ .vaddr = c.vaddr };
 		}
-		put_uleb(out, c.vaddr - before.vaddr);
-		put_sleb(out, (int64_t)c.location - before.location);
+		output_uleb128(out, c.vaddr - before.vaddr);
+		output_sleb128(out, (int64_t)c.location - before.location);
 		before = c;
 	}
 	end_table(&t, section, count);

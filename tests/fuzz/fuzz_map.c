@@ -1,8 +1,10 @@
-/* Any bytes as a symbol map, with the checksums that a knowing hand would set. */
+/* Any bytes as a symbol map, with the checksums that a knowing hand would set: it is asked and
+ * exported. */
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
+#include "mapstore/gsym_writer.h"
 #include "mapstore/map_reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -31,6 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct map_frame frames[MAP_DEPTH_MAX];
 	uint8_t *copy = malloc(size ? size : 1);
 	struct map_reader *map;
+	uint8_t *gsym;
+	size_t gsym_size;
 
 	memcpy(copy, data, size);
 	set_checksums(copy, size);
@@ -41,6 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (uint64_t at = 0; at < 0x1000; at += 0x3f)
 			map_reader_find(map, base + at, frames);
 		map_reader_visit(map, visit, NULL);
+		if (gsym_write(map, &gsym, &gsym_size) == 0)
+			free(gsym);
 		map_reader_free(map);
 	}
 	free(copy);

@@ -7,6 +7,7 @@
 #include <zlib.h>
 
 #include "base/hash.h"
+#include "mapstore/gsym_writer.h"
 #include "mapstore/map_reader.h"
 #include "mapstore/map_writer.h"
 #include "run_suite.h"
@@ -197,6 +198,8 @@ START_TEST(no_damage_with_right_checksums_leads_outside)
 
 	for (int i = 0; i < 300; i++) {
 		uint8_t *copy = malloc(size); /* for ASan to watch */
+		uint8_t *gsym;
+		size_t gsym_size;
 		struct map_reader *map;
 
 		memcpy(copy, data, size);
@@ -210,6 +213,8 @@ START_TEST(no_damage_with_right_checksums_leads_outside)
 			for (uint32_t at = 0; at < 16 * PIECES; at += 1001)
 				map_reader_find(map, BASE + at, frames);
 			map_reader_visit(map, ignore_range, NULL);
+			if (gsym_write(map, &gsym, &gsym_size) == 0)
+				free(gsym);
 			map_reader_free(map);
 		}
 		free(copy);
