@@ -29,6 +29,7 @@ enum shape {
 	SHAPE_OUTERMOST, /* no caller */
 	SHAPE_FRAME_POINTER, /* no unwind information: a checked step along rbp */
 	SHAPE_FULL, /* run the call frame information each time */
+	SHAPE_INJECTED, /* not really there yet: a call that Go's preemption put in */
 };
 
 /* How rbp is found: unchanged, or saved at CFA + offset (the return address is at CFA - 8). */
@@ -187,6 +188,18 @@ static bool is_hand_made_root(
 	return cfi_find_row(table, vaddr + 1, machine) && machine->start == vaddr + 1;
 }
 
+/* Go preempts with a signal whose handler makes the thread look as if the interrupted instruction
+ * had called runtime.asyncPreempt.  A tick that is pending then is delivered before the first
+ * instruction of that: the time was spent where it returns to.  No other function of Go pushes the
+ * flags first: push rbp; mov rbp, rsp; pushf. */
+static bool is_injected_call(struct walk *w, uint64_t pc)
+{
+	uint64_t code;
+
+	return w->pc_is_exact && stack_memory_read(&w->scratch->memory, pc, &code) &&
+		(code & 0xffffffffff) == 0x9ce5894855;
+}
+
 /* The rule for PC, found the long way.  SHAPE_NONE: no library is there. */
 static NOINLINE union rule find_rule(struct walk *w, uint64_t pc)
 {
@@ -210,6 +223,8 @@ static NOINLINE union rule find_rule(struct walk *w, uint64_t pc)
 		rule.is_entered = 1;
 	} else if (!w->pc_is_exact && (instance->module->flags & SPOOL_MODULE_LOADER)) {
 		rule.shape = SHAPE_OUTERMOST; /* _dl_start_user, which calls the constructors */
+	} else if (rule.is_go && is_injected_call(w, pc)) {
+		rule.shape = SHAPE_INJECTED;
 	} else {
 		rule.shape = SHAPE_FRAME_POINTER;
 	}
@@ -299,7 +314,22 @@ static bool step_frameless(struct walk *w, union rule rule, enum call_proof proo
 	return false;
 }
 
-/* The caller's rbp and the return address that rbp points to, if it does. */
+/* As if nothing had been called: on with what the preemption interrupted. */
+static bool step_injected(struct walk *w, union rule rule)
+{
+	uint64_t pc;
+
+	if (!stack_memory_read(&w->scratch->memory, w->sp, &pc))
+		return end_with(w, SPOOL_NOTE_BAD_STACK, rule);
+	if (!move_to(w, pc, w->sp + 8, w->rbp, false, rule))
+		return false;
+	w->pc_is_exact = true;
+	return keep_three_registers(w);
+}
+
+/* The caller's rbp and the return address that rbp points to, if it does.  crosscall2, where C
+ * calls Go, saves rbp once more right below its frame record (since Go 1.21): that one is passed
+ * over. */
 static bool read_frame_record(struct walk *w, union rule rule, uint64_t *rbp, uint64_t *ra)
 {
 	struct stack_memory *memory = &w->scratch->memory;
@@ -307,8 +337,14 @@ static bool read_frame_record(struct walk *w, union rule rule, uint64_t *rbp, ui
 
 	if ((w->rbp & 7) ||
 		(!rule.is_go && (w->rbp < w->sp || w->rbp - w->sp > FRAME_SIZE_MAX)) ||
-		!stack_memory_read(memory, w->rbp, rbp) ||
-		!stack_memory_read(memory, w->rbp + 8, ra))
+		!stack_memory_read(memory, w->rbp, rbp))
+		return false;
+	if (rule.is_go && *rbp == w->rbp + 8) {
+		w->rbp = *rbp;
+		if (!stack_memory_read(memory, w->rbp, rbp))
+			return false;
+	}
+	if (!stack_memory_read(memory, w->rbp + 8, ra))
 		return false;
 	/* Into a library, or into generated code whose own caller is found the same way. */
 	return *ra == 0 || find_instance(w, *ra - 1, &index) ||
@@ -413,6 +449,8 @@ static inline bool walk_frame(struct walk *w, bool *again)
 			return false;
 		return step_wild_leaf(w) || step_frame_pointer(w, rule);
 	}
+	if (UNLIKELY(rule.shape == SHAPE_INJECTED))
+		return step_injected(w, rule);
 	if (LIKELY(!rule.is_agent)) {
 		const struct module_instance *instance =
 			module_instance_at((uint32_t)rule.instance);

@@ -1,0 +1,3 @@
+module plugprof.example/hosts
+
+go 1.19
