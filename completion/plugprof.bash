@@ -43,6 +43,8 @@ _plugprof_argument() {
 		;;
 	--format) mapfile -t COMPREPLY < <(compgen -W "text json llvm" -- "$word") ;;
 	--demangle) mapfile -t COMPREPLY < <(compgen -W "none simple full" -- "$word") ;;
+	--follow) mapfile -t COMPREPLY < <(compgen -W "both fork exec none" -- "$word") ;;
+	--include | --exclude) mapfile -t COMPREPLY < <(compgen -c -- "$word") ;;
 	-F | --freq) mapfile -t COMPREPLY < <(compgen -W "99 250 499 997" -- "$word") ;;
 	--heap-interval) mapfile -t COMPREPLY < <(compgen -W "1 64k 512k 2m" -- "$word") ;;
 	-d | --duration) mapfile -t COMPREPLY < <(compgen -W "10s 30s 1m" -- "$word") ;;
@@ -59,7 +61,8 @@ _plugprof_program_at() {
 			echo $((i + 1))
 			return
 			;;
-		-o | -d | -F | --output | --duration | --freq | --heap-interval | --spool)
+		-o | -d | -F | --output | --duration | --freq | --heap-interval | --spool | \
+			--follow | --include | --exclude)
 			# --NAME = VALUE is three words to readline, --NAME VALUE and -x VALUE two.
 			[[ ${COMP_WORDS[i + 1]} == = ]] && ((i++))
 			((i++))

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "agent/agent.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
@@ -14,6 +15,7 @@
 #include "agent/cpu_sampler.h"
 #include "agent/dl_watch.h"
 #include "agent/finisher.h"
+#include "agent/follow.h"
 #include "agent/keeper.h"
 #include "agent/mappings.h"
 #include "agent/modules.h"
@@ -84,9 +86,16 @@ static bool read_settings(void)
 	char why[512];
 
 	if (settings_parse(&settings, getenv(SETTINGS_VARIABLE), why, sizeof(why)))
-		return !settings.off;
+		return !settings.off && follow_wants_program(&settings);
 	say(SETTINGS_VARIABLE ": ", why);
 	return false;
+}
+
+static const char *own_file(void)
+{
+	Dl_info self;
+
+	return dladdr((void *)own_file, &self) && self.dli_fname ? self.dli_fname : "";
 }
 
 static void record_texts(void)
@@ -165,7 +174,7 @@ static void after_fork_in_child(void)
 	dl_watch_restart_in_child();
 	signals_restart_in_child();
 	if (state == RECORDING) {
-		if (make_childs_spool(&childs)) {
+		if (follow_wants_fork(&settings) && make_childs_spool(&childs)) {
 			spool_abandon(&spool);
 			spool = childs;
 			modules_restart_in_child(&spool);
@@ -205,6 +214,8 @@ static void start(void)
 	real_start();
 	if (!read_settings())
 		return;
+	if (!follow_wants_exec(&settings))
+		follow_hide_from_programs(own_file());
 	if (!settings.spool[0])
 		settings_spool_folder(settings.spool);
 	if (settings.duration_ns)

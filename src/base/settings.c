@@ -39,6 +39,12 @@ const struct setting settings_table[] = {
 		"copy no library that is larger (default 64m)" },
 	{ "generations", SETTING_FLAG, FIELD(generations), 0, 1, NULL,
 		"label each sample with its plugin's generation: how often it was loaded by then" },
+	{ "follow", SETTING_CHOICE, FIELD(follow), 0, FOLLOW_NONE, "both|fork|exec|none",
+		"record what the program starts, too: what it forks, what it runs by exec" },
+	{ "include", SETTING_TEXT, FIELD(include), 1, SETTINGS_PATTERNS_MAX - 1, "NAMES",
+		"record only programs with such a name: python3*, or more with : between" },
+	{ "exclude", SETTING_TEXT, FIELD(exclude), 1, SETTINGS_PATTERNS_MAX - 1, "NAMES",
+		"record no program with such a name" },
 	{ "session", SETTING_NUMBER, FIELD(session), 0, UINT64_MAX, NULL, NULL },
 	{ "recorder", SETTING_NUMBER, FIELD(recorder_pid), 0, UINT32_MAX, NULL, NULL },
 };

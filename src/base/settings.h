@@ -21,6 +21,10 @@
 enum keep_mode { KEEP_AUTO, KEEP_NEVER, KEEP_ALWAYS };
 #define SETTINGS_KEEP_LIMIT_DEFAULT (UINT64_C(64) << 20)
 
+/* Which processes beside the first one are recorded: what fork() makes, what exec makes of one. */
+enum follow_mode { FOLLOW_BOTH, FOLLOW_FORK, FOLLOW_EXEC, FOLLOW_NONE };
+#define SETTINGS_PATTERNS_MAX 1024
+
 struct settings {
 	bool off; /* do nothing at all */
 	bool raw; /* write addresses, no names */
@@ -29,6 +33,7 @@ struct settings {
 	bool generations; /* samples have a label for the plugin's generation */
 	uint32_t keep; /* enum keep_mode */
 	uint64_t keep_limit; /* bytes of a file that is still copied */
+	uint32_t follow; /* enum follow_mode */
 	uint32_t cpu_off; /* 1: do not sample CPU time */
 	uint32_t freq_hz; /* samples per second of CPU time */
 	uint64_t heap_bytes; /* allocated between two samples, on average; 1: all; 0: off */
@@ -37,6 +42,8 @@ struct settings {
 	uint32_t recorder_pid;
 	char file[SETTINGS_TEXT_MAX]; /* template of the profile's name */
 	char spool[SETTINGS_TEXT_MAX]; /* folder; "": settings_spool_folder() */
+	char include[SETTINGS_PATTERNS_MAX]; /* fnmatch(3) patterns of program names, a:b */
+	char exclude[SETTINGS_PATTERNS_MAX];
 };
 
 enum setting_kind {

@@ -80,6 +80,7 @@ static int add_file(struct profile_merge *m, const char *path,
 	int r = input_open(path, &p);
 
 	if (r == 0) {
+		pipeline_settle(p);
 		if (!first->path)
 			*first = (struct first){ .path = path, .period = p->period };
 		r = profile_merge_add(m, p, origin, &why);

@@ -9,6 +9,7 @@
 
 #include "cli/commands.h"
 #include "cli/finish.h"
+#include "cli/finish_sum.h"
 #include "cli/launch.h"
 #include "cli/message.h"
 #include "cli/options.h"
@@ -17,7 +18,7 @@
 
 struct record_options {
 	struct settings settings;
-	bool quiet;
+	bool quiet, merge;
 	bool cpu_alone, heap_alone;
 };
 
@@ -42,6 +43,11 @@ static const struct option_row rows[] = {
 	SETTING_ROW(0, "keep", "keep"),
 	SETTING_ROW(0, "keep-limit", "keep-limit"),
 	SETTING_ROW(0, "generations", "generations"),
+	SETTING_ROW(0, "follow", "follow"),
+	SETTING_ROW(0, "include", "include"),
+	SETTING_ROW(0, "exclude", "exclude"),
+	{ 0, "merge", OPTION_FLAG, offsetof(struct record_options, merge), NULL, NULL,
+		"write one profile of all processes, not one for each" },
 	{ 'q', "quiet", OPTION_FLAG, offsetof(struct record_options, quiet), NULL, NULL,
 		"say nothing but errors" },
 	SETTING_ROW('v', "verbose", "verbose"),
@@ -102,6 +108,7 @@ static bool check_places(const struct settings *s)
 struct session {
 	uint64_t id;
 	bool running_too; /* also processes that are still alive */
+	struct finish_sum *sum; /* with --merge, of those that were written */
 };
 
 static bool is_of_session(const struct spool_header *h, const char *path, const void *context)
@@ -138,35 +145,33 @@ static char *name_for(const struct record_options *o, const struct found_spool *
 	return unused;
 }
 
-/* Write every process of the session that was sampled, and one that was not if there is no
- * other.  False: something failed and was said. */
-static bool write_profiles(
-	const struct record_options *o, const struct session *session, struct summary *summary)
+static unsigned int flags_of(const struct record_options *o, bool is_first)
 {
-	found_spools found = { .count = 0 };
-	bool ok = true;
-	int r = spool_folder_list(o->settings.spool, is_of_session, session, &found);
+	return (o->settings.raw ? FINISH_RAW : 0u) |
+		(o->settings.verbose ? FINISH_TELL_PLACES : 0u) |
+		(is_first ? FINISH_REPLACE | FINISH_EVEN_EMPTY : 0u);
+}
 
-	if (r) {
-		message_errno(r, "cannot list %s", o->settings.spool);
-		return false;
-	}
-	if (found.count)
-		qsort(found.items, found.count, sizeof(*found.items), busiest_first);
-	for (size_t i = 0; i < found.count; i++) {
-		const struct found_spool *f = &found.items[i];
+/* Is F wanted: every process that was sampled, and one that was not if there is no other? */
+static bool is_wanted(const struct found_spool *f, bool is_first)
+{
+	return is_first || spool_has_samples(spool_reader_header(f->reader));
+}
+
+static bool write_each(const struct record_options *o, struct session *session,
+	const found_spools *found, struct summary *summary)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < found->count; i++) {
+		const struct found_spool *f = &found->items[i];
+		const bool is_first = i == 0 && !summary->file;
 		bool written = true;
 
-		if ((i == 0 && !summary->file) ||
-			spool_has_samples(spool_reader_header(f->reader))) {
-			const bool is_first = !summary->file;
+		if (is_wanted(f, is_first)) {
 			char *name = name_for(o, f, summary);
 
-			written = finish_spool(f->reader, name,
-					  (o->settings.raw ? FINISH_RAW : 0u) |
-						  (o->settings.verbose ? FINISH_TELL_PLACES : 0u) |
-						  (is_first ? FINISH_REPLACE | FINISH_EVEN_EMPTY :
-							      0u),
+			written = finish_spool(f->reader, name, flags_of(o, !summary->file),
 					  summary) == 0;
 			free(name);
 		}
@@ -176,6 +181,50 @@ static bool write_profiles(
 			unlink(f->path);
 		ok &= written;
 	}
+	return ok;
+}
+
+static bool write_sum(const struct record_options *o, struct session *session,
+	const found_spools *found, struct summary *summary)
+{
+	bool ok = true;
+	char *name;
+
+	if (!session->sum)
+		session->sum = finish_sum_new();
+	for (size_t i = 0; ok && i < found->count; i++)
+		if (is_wanted(&found->items[i], i == 0 && !summary->file))
+			ok = finish_sum_add(session->sum, found->items[i].reader,
+				     flags_of(o, true), summary) == 0;
+	if (ok && found->count) {
+		name = summary->file ? xstrdup(summary->file) :
+				       finish_name(found->items[0].reader, o->settings.file, true);
+		ok = finish_sum_write(session->sum, name, flags_of(o, true), summary) == 0;
+		free(name);
+	}
+	if (!ok)
+		message("the samples are kept in %s: plugprof recover -o NAME %s/*.spool",
+			o->settings.spool, o->settings.spool);
+	for (size_t i = 0; ok && !session->running_too && i < found->count; i++)
+		unlink(found->items[i].path);
+	return ok;
+}
+
+/* False: something failed and was said. */
+static bool write_profiles(
+	const struct record_options *o, struct session *session, struct summary *summary)
+{
+	found_spools found = { .count = 0 };
+	bool ok;
+	int r = spool_folder_list(o->settings.spool, is_of_session, session, &found);
+
+	if (r) {
+		message_errno(r, "cannot list %s", o->settings.spool);
+		return false;
+	}
+	if (found.count)
+		qsort(found.items, found.count, sizeof(*found.items), busiest_first);
+	ok = (o->merge ? write_sum : write_each)(o, session, &found, summary);
 	found_spools_free(&found);
 	return ok;
 }
@@ -184,15 +233,21 @@ static void say_what_was_written(const struct record_options *o, const struct su
 {
 	if (o->quiet || !summary->file)
 		return;
-	if (o->settings.verbose)
+	if (o->settings.verbose) {
+		summary_print_others(summary);
 		summary_print_libraries(summary);
+	}
 	summary_print(summary);
 }
 
-static void say_nothing_came(const char *program)
+static void say_nothing_came(const struct record_options *o, const char *program)
 {
-	message("%s left no samples: a static or setuid program, or one that cannot be preloaded",
-		program);
+	if (o->settings.include[0] || o->settings.exclude[0])
+		message("no program that ran is one to record: see --include and --exclude");
+	else
+		message("%s left no samples: a static or setuid program, or one that cannot be "
+			"preloaded",
+			program);
 }
 
 static int run(const struct record_options *o, const char *program, char **argv)
@@ -223,6 +278,8 @@ static int run(const struct record_options *o, const char *program, char **argv)
 			say_what_was_written(o, &summary);
 			summary_free(&summary);
 			summary = (struct summary){ .processes = 0 };
+			finish_sum_free(session.sum);
+			session.sum = NULL;
 			session.running_too = false;
 		}
 	}
@@ -233,12 +290,13 @@ static int run(const struct record_options *o, const char *program, char **argv)
 		ok &= write_profiles(o, &session, &summary);
 	} while (ok && summary.processes > before);
 	if (!summary.file && ok && !written_early) {
-		say_nothing_came(program);
+		say_nothing_came(o, program);
 		ok = false;
 	}
 	if (ok && !written_early)
 		say_what_was_written(o, &summary);
 	summary_free(&summary);
+	finish_sum_free(session.sum);
 	return ok ? launch_exit_status(&launch) : EXIT_OWN_ERROR;
 }
 
@@ -258,6 +316,16 @@ static bool choose_kinds(struct record_options *o)
 		return true;
 	options_complain(&line, "neither CPU time nor allocations are to be sampled");
 	return false;
+}
+
+/* PLUGPROF=off, where the command line is not ours to change.  Returns if it cannot be run. */
+static int run_without(const struct record_options *o, const char *program, char **argv)
+{
+	if (!o->quiet)
+		message("%s=off: %s runs as without plugprof", SETTINGS_VARIABLE, program);
+	execv(program, argv);
+	message_errno(errno, "cannot run %s", program);
+	return EXIT_OWN_ERROR;
 }
 
 int cmd_record(int argc, char **argv)
@@ -290,8 +358,11 @@ int cmd_record(int argc, char **argv)
 	}
 	options.settings.session = random_session();
 	options.settings.recorder_pid = (uint32_t)getpid();
-	status = check_places(&options.settings) ? run(&options, program, argv + first) :
-						    EXIT_OWN_ERROR;
+	if (options.settings.off)
+		status = run_without(&options, program, argv + first);
+	else
+		status = check_places(&options.settings) ? run(&options, program, argv + first) :
+							    EXIT_OWN_ERROR;
 	free(program);
 	return status;
 }

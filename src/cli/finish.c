@@ -32,7 +32,7 @@ char *finish_name(const struct spool_reader *spool, const char *template, bool i
 	return heap_name;
 }
 
-static uint32_t count_plugins(const struct spool_reader *spool)
+uint32_t finish_count_plugins(const struct spool_reader *spool)
 {
 	struct plugins plugins;
 	uint32_t count;
@@ -43,7 +43,7 @@ static uint32_t count_plugins(const struct spool_reader *spool)
 	return count;
 }
 
-static void add_to_summary(struct summary *s, const struct spool_reader *spool)
+void summary_add(struct summary *s, const struct spool_reader *spool)
 {
 	const struct spool_header *h = spool_reader_header(spool);
 
@@ -59,7 +59,7 @@ static void add_to_summary(struct summary *s, const struct spool_reader *spool)
 }
 
 /* Of the sample types that pipeline_read_heap() makes. */
-static void add_heap_to_summary(struct summary *s, const struct profile *p)
+void summary_add_heap(struct summary *s, const struct profile *p)
 {
 	for (size_t i = 0; i < p->samples.count; i++) {
 		const int64_t *values = &p->values.items[p->samples.items[i].first_value];
@@ -70,9 +70,8 @@ static void add_heap_to_summary(struct summary *s, const struct profile *p)
 	}
 }
 
-/* Name, write and take stock of P, which is freed.  IS_FIRST: the summary tells of this one. */
-static int finish_profile(struct profile *p, const char *path, unsigned int flags,
-	bool is_first, struct summary *summary)
+int finish_profile(struct profile *p, const char *path, unsigned int flags, bool is_first,
+	struct summary *summary)
 {
 	enum places_detail detail =
 		is_first && flags & FINISH_TELL_PLACES ? PLACES_ALL : PLACES_NONE;
@@ -101,7 +100,7 @@ static int finish_heap(const struct spool_reader *spool, const char *path, unsig
 {
 	struct profile *p = pipeline_read_heap(spool);
 
-	add_heap_to_summary(summary, p);
+	summary_add_heap(summary, p);
 	return finish_profile(p, path, flags, is_first, summary);
 }
 
@@ -139,10 +138,12 @@ int finish_spool(const struct spool_reader *spool, const char *path, unsigned in
 			r = finish_heap(spool, heap_path, flags, !summary->file, summary);
 	}
 	if (r == 0)
-		add_to_summary(summary, spool);
+		summary_add(summary, spool);
+	if (r == 0 && !is_first)
+		*VEC_PUSH(&summary->others) = xstrdup(path);
 	if (r == 0 && is_first && summary->file) {
 		summary->has_cpu = has_cpu;
-		summary->plugins = count_plugins(spool);
+		summary->plugins = finish_count_plugins(spool);
 		if (heap_path && strcmp(heap_path, summary->file) != 0)
 			summary->heap_file = xstrdup(heap_path);
 	}
@@ -156,8 +157,8 @@ int finish_snapshot(const struct spool_reader *spool, const char *path, unsigned
 	int r = finish_heap(spool, path, flags, true, summary);
 
 	if (r == 0) {
-		add_to_summary(summary, spool);
-		summary->plugins = count_plugins(spool);
+		summary_add(summary, spool);
+		summary->plugins = finish_count_plugins(spool);
 	}
 	return r;
 }
@@ -254,14 +255,44 @@ static void print_samples(const struct summary *s)
 	char processes[64] = "";
 
 	if (s->processes > 1)
-		snprintf(processes, sizeof(processes),
-			" in %u processes, a file each, the busiest below", s->processes);
+		snprintf(processes, sizeof(processes), " in %u processes, %s", s->processes,
+			s->is_sum ? "added up" : "a file each, the busiest below");
 	if (s->has_cpu)
 		message("%llu samples, %llu lost; %.2f s CPU in %.2f s%s",
 			(unsigned long long)s->ticks, (unsigned long long)s->lost,
 			(double)s->cpu_ns / 1e9, (double)s->wall_ns / 1e9, processes);
 	if (s->heap_file || s->heap_unseen || !s->has_cpu)
 		print_heap(s);
+}
+
+#define FILES_NAMED_MAX 3 /* beside the first */
+
+static void print_files(const struct summary *s)
+{
+	char *names = xstrdup("");
+
+	if (s->others.count > FILES_NAMED_MAX) {
+		message("wrote %s and %zu more (-v names them); all in one: record --merge, or "
+			"plugprof merge",
+			s->file, s->others.count);
+	} else {
+		for (size_t i = 0; i < s->others.count; i++) {
+			char *longer = xasprintf(
+				"%s, %s", names, path_base_name(s->others.items[i]));
+
+			free(names);
+			names = longer;
+		}
+		message("wrote %s%s%s", s->file, names,
+			s->others.count ? "; all in one: record --merge, or plugprof merge" : "");
+	}
+	free(names);
+}
+
+void summary_print_others(const struct summary *s)
+{
+	for (size_t i = 0; i < s->others.count; i++)
+		message("wrote %s", s->others.items[i]);
 }
 
 void summary_print(const struct summary *s)
@@ -279,7 +310,7 @@ void summary_print(const struct summary *s)
 			"sample more often with -F");
 	else
 		print_resolved(s);
-	message("wrote %s", s->file);
+	print_files(s);
 	message("next: go tool pprof -http=: %s", s->file);
 }
 
@@ -288,5 +319,8 @@ void summary_free(struct summary *s)
 	free(s->file);
 	free(s->heap_file);
 	free(s->heap_unseen);
+	for (size_t i = 0; i < s->others.count; i++)
+		free(s->others.items[i]);
+	VEC_FREE(&s->others);
 	report_free(&s->report);
 }

@@ -5,12 +5,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/vec.h"
 #include "cli/report.h"
 #include "spool/spool_reader.h"
 
 /* What was written, added up over the processes of one recording. */
 struct summary {
 	uint32_t processes;
+	bool is_sum; /* FILE is of all of them */
 	uint64_t lost, ticks, cpu_ns, wall_ns, truncated;
 	uint64_t refused; /* threads that got no timer */
 	uint64_t heap_lost; /* sampled allocations */
@@ -23,6 +25,7 @@ struct summary {
 	uint32_t plugins;
 	struct report report;
 	bool raw;
+	VEC(char *) others; /* the CPU or, without, heap profiles of the other processes */
 };
 
 /* The name that finish_spool() is to be given for TEMPLATE, see output_name_expand(): a spool
@@ -41,6 +44,14 @@ enum finish_flags {
 int finish_spool(const struct spool_reader *spool, const char *path, unsigned int flags,
 	struct summary *summary) MUST_CHECK;
 
+/* The parts of finish_spool(), for what is put together otherwise.  Name P unless FLAGS say
+ * FINISH_RAW, write it to PATH and free it; IS_FIRST: the summary tells of this one. */
+int finish_profile(struct profile *p, const char *path, unsigned int flags, bool is_first,
+	struct summary *summary) MUST_CHECK;
+uint32_t finish_count_plugins(const struct spool_reader *spool);
+void summary_add(struct summary *summary, const struct spool_reader *spool);
+void summary_add_heap(struct summary *summary, const struct profile *heap);
+
 /* Write the heap profile of SPOOL alone, of a process that may go on, to PATH. */
 int finish_snapshot(const struct spool_reader *spool, const char *path, unsigned int flags,
 	struct summary *summary) MUST_CHECK;
@@ -49,6 +60,8 @@ int finish_snapshot(const struct spool_reader *spool, const char *path, unsigned
 void summary_print(const struct summary *summary);
 /* One line for each library: how many of its frames have a name, and why. */
 void summary_print_libraries(const struct summary *summary);
+/* The other processes' profiles, a line each. */
+void summary_print_others(const struct summary *summary);
 void summary_free(struct summary *summary);
 
 /* The options the process was started with ask for a profile without names. */

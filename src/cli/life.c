@@ -166,6 +166,16 @@ const char *life_find_comment(const struct profile *p, const char *name)
 	return NULL;
 }
 
+void life_drop_comments(struct profile *p, const char *name)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < p->comments.count; i++)
+		if (!behind_name(profile_string(p, p->comments.items[i]), name))
+			p->comments.items[kept++] = p->comments.items[i];
+	p->comments.count = kept;
+}
+
 void lives_read(const struct profile *p, lives *found)
 {
 	*found = (lives){ .count = 0 };

@@ -61,5 +61,7 @@ const char *life_kept_reason(const struct life *l);
 /* The text of the first comment of P that begins with NAME and a tab, behind the tab; NULL:
  * there is none.  Borrowed from P. */
 const char *life_find_comment(const struct profile *p, const char *name);
+/* Remove all of that name. */
+void life_drop_comments(struct profile *p, const char *name);
 
 #endif

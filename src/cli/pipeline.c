@@ -274,6 +274,14 @@ void pipeline_symbolize_with(struct profile *p, const struct symbolizer_options 
 	profile_compact(p);
 }
 
+void pipeline_settle(struct profile *p)
+{
+	if (!life_find_comment(p, PERF_MAP_COMMENT))
+		return;
+	pipeline_symbolize(p, NULL);
+	life_drop_comments(p, PERF_MAP_COMMENT);
+}
+
 int pipeline_write(const struct profile *p, const char *path)
 {
 	uint8_t *data;

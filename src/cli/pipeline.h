@@ -31,6 +31,10 @@ typedef void pipeline_module_visitor(void *context, struct symbol_module *m);
 void pipeline_symbolize_with(struct profile *p, const struct symbolizer_options *options,
 	pipeline_module_visitor *tell, void *context);
 
+/* P's addresses are about to be mixed with those of other processes: name now what only its own
+ * process's perf map names, and forget that map. */
+void pipeline_settle(struct profile *p);
+
 /* Pack and write; "-" is standard output.  0 or -errno. */
 int pipeline_write(const struct profile *p, const char *path) MUST_CHECK;
 

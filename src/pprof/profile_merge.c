@@ -27,6 +27,11 @@ struct profile_merge *profile_merge_new(void)
 	return xcalloc(1, sizeof(struct profile_merge));
 }
 
+const struct profile *profile_merge_sum(const struct profile_merge *m)
+{
+	return m->sum;
+}
+
 struct profile *profile_merge_take(struct profile_merge *m)
 {
 	struct profile *sum = m->sum ? m->sum : profile_new();
@@ -102,7 +107,7 @@ static int check_kind(const struct profile *sum, const struct profile *p, char *
 	return 0;
 }
 
-/* --- mappings: one for each segment of a file --- */
+/* --- mappings: one for each segment of a file, two if only some profiles have its names --- */
 
 static uint64_t size_of(const struct profile_mapping *m)
 {
@@ -116,6 +121,7 @@ static bool mapping_equal(const void *context, size_t index, const void *key)
 
 	return have->build_id == wanted->build_id && size_of(have) == size_of(wanted) &&
 		have->file_offset == wanted->file_offset &&
+		have->has_functions == wanted->has_functions &&
 		(have->build_id || (have->filename == wanted->filename &&
 					   have->content_id == wanted->content_id));
 }
@@ -143,7 +149,6 @@ static uint32_t add_mapping(
 		return profile_add_mapping(m->sum, &wanted);
 	}
 	have = &m->sum->mappings.items[index];
-	have->has_functions &= wanted.has_functions;
 	have->has_filenames &= wanted.has_filenames;
 	have->has_line_numbers &= wanted.has_line_numbers;
 	have->has_inline_frames &= wanted.has_inline_frames;

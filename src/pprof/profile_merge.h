@@ -2,7 +2,8 @@
  * Adding profiles up: one profile of what several processes, or several runs, did.
  *
  * What go tool pprof does with a list of files (profile.Merge in github.com/google/pprof), with one
- * difference: a mapping is marked as named only if it was in each of the profiles.
+ * difference: a file that is named in some of the profiles, and not in others, has two mappings, so
+ * that the names that are missing can still be found, and no other addresses get them.
  */
 #ifndef PPROF_PROFILE_MERGE_H
 #define PPROF_PROFILE_MERGE_H
@@ -26,7 +27,9 @@ void profile_merge_free(struct profile_merge *m); /* takes NULL */
 int profile_merge_add(struct profile_merge *m, const struct profile *p, const char *origin,
 	char **why) MUST_CHECK;
 
-/* What the profiles came to so far; the caller's to profile_free().  M is empty again. */
+/* What the profiles came to so far.  Borrowed until the next is added; NULL: there were none. */
+const struct profile *profile_merge_sum(const struct profile_merge *m);
+/* The same; the caller's to profile_free().  M is empty again. */
 struct profile *profile_merge_take(struct profile_merge *m);
 
 #endif

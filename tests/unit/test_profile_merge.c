@@ -115,7 +115,7 @@ START_TEST(without_a_build_id_a_file_is_known_by_its_name)
 END_TEST
 
 /* Else nobody would look for the names that the second one lacks. */
-START_TEST(a_mapping_counts_as_named_when_it_was_in_each_profile)
+START_TEST(a_file_without_names_stays_apart_from_the_same_with_names)
 {
 	const struct process named = { 0x10000, "abcd", "/a/codec.so", 10, true };
 	const struct process raw = { 0x70000, "abcd", "/a/codec.so", 5, false };
@@ -124,7 +124,9 @@ START_TEST(a_mapping_counts_as_named_when_it_was_in_each_profile)
 	ck_assert(sum->mappings.items[0].has_functions);
 	profile_free(sum);
 	sum = sum_of(&named, &raw);
-	ck_assert(!sum->mappings.items[0].has_functions);
+	ck_assert_uint_eq(sum->mappings.count, 2);
+	ck_assert(!sum->mappings.items[1].has_functions);
+	ck_assert_uint_eq(sum->locations.items[2].address, 0x70010);
 	ck_assert_uint_eq(sum->samples.count, 2);
 	profile_free(sum);
 }
@@ -214,7 +216,7 @@ int main(void)
 	tcase_add_test(tests, one_build_at_two_addresses_is_one_mapping_and_its_stacks_are_added);
 	tcase_add_test(tests, two_builds_of_one_file_stay_apart);
 	tcase_add_test(tests, without_a_build_id_a_file_is_known_by_its_name);
-	tcase_add_test(tests, a_mapping_counts_as_named_when_it_was_in_each_profile);
+	tcase_add_test(tests, a_file_without_names_stays_apart_from_the_same_with_names);
 	tcase_add_test(tests, times_are_added_and_the_earliest_start_and_longest_period_stay);
 	tcase_add_test(tests, a_label_of_its_origin_keeps_each_profiles_samples_apart);
 	tcase_add_test(tests, another_kind_of_samples_or_period_is_refused_and_both_are_named);
