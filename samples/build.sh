@@ -28,6 +28,7 @@ plugin="$flags -fPIC -shared -fvisibility=hidden -pthread"
 	$CC -std=gnu11 $program -o "$out/sorter" "$src/sorter.c"
 	$CC -std=gnu11 $program -o "$out/lives" "$src/lives.c" -ldl
 	$CXX -std=gnu++14 $program -o "$out/cxxhost" "$src/cxxhost.cc" -ldl
+	$CXX -std=gnu++14 $program -o "$out/labels" "$src/labels.cc"
 
 	$CC -std=gnu11 $plugin -o "$out/plugin_codec.so" \
 		"$src/plugin_codec.c" "$src/plugin_codec_hidden.c"
@@ -72,5 +73,6 @@ cd "$src/go"
 # shellcheck disable=SC2086
 {
 	$GO build -o "$out/gohost" ./host
+	$GO build -o "$out/golabels" ./labels
 	$GO build -buildmode=plugin -o "$out/goplugin.so" ./plugin
 }

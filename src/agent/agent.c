@@ -17,6 +17,7 @@
 #include "agent/finisher.h"
 #include "agent/follow.h"
 #include "agent/keeper.h"
+#include "agent/labels.h"
 #include "agent/mappings.h"
 #include "agent/modules.h"
 #include "agent/own_process.h"
@@ -55,10 +56,12 @@ static void end_thread(void *round)
 {
 	const uintptr_t next = (uintptr_t)round + 1;
 
-	if (next < PTHREAD_DESTRUCTOR_ITERATIONS)
+	if (next < PTHREAD_DESTRUCTOR_ITERATIONS) {
 		pthread_setspecific(thread_end_key, (void *)next);
-	else
-		cpu_sampler_record_end(threads_end());
+		return;
+	}
+	cpu_sampler_record_end(threads_end());
+	labels_thread_ends();
 }
 
 void agent_thread_begins(struct stack_range stack, uint16_t name, void *routine)
@@ -172,6 +175,7 @@ static void after_fork_in_child(void)
 	scratch_restart_in_child();
 	keeper_restart_in_child();
 	dl_watch_restart_in_child();
+	labels_restart_in_child();
 	signals_restart_in_child();
 	if (state == RECORDING) {
 		if (follow_wants_fork(&settings) && make_childs_spool(&childs)) {

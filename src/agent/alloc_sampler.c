@@ -4,6 +4,7 @@
 #include <string.h>
 #include <x86intrin.h>
 
+#include "agent/labels.h"
 #include "agent/modules.h"
 #include "agent/own_process.h"
 #include "agent/probes.h"
@@ -124,6 +125,7 @@ static NOINLINE bool record_stack(struct spool_writer *spool, struct unwind_scra
 		spool_count(spool, SPOOL_COUNT_HEAP_TRUNCATED, 1);
 	if (UNLIKELY(tells_generations))
 		frame_count = modules_append_generations(scratch->frames, frame_count);
+	frame_count = labels_append(spool, scratch->frames, frame_count);
 	if (!spool_intern_heap_stack(spool, scratch->frames, frame_count, threads_name_self(), kind,
 		    heap_size_class(live->size), &live->stack))
 		return false;

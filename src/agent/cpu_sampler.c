@@ -5,6 +5,7 @@
 #include <string.h>
 #include <x86intrin.h>
 
+#include "agent/labels.h"
 #include "agent/modules.h"
 #include "agent/scratch.h"
 #include "agent/signals.h"
@@ -99,6 +100,7 @@ void cpu_sampler_record_end(uint64_t periods)
 	}
 	count = add_callers(scratch);
 	scratch->frames[0] = spool_frame_note(SPOOL_NOTE_ENDED, 0);
+	count = labels_append(spool, scratch->frames, count);
 	spool_append_sample(spool, scratch->frames, count, threads_name_self(), periods);
 	spool_count(spool, SPOOL_COUNT_SAMPLES, 1);
 	scratch_give_back(scratch);
@@ -117,6 +119,7 @@ static void record(struct spool_writer *spool, struct unwind_scratch *scratch, u
 		spool_count(spool, SPOOL_COUNT_TRUNCATED, 1);
 	if (UNLIKELY(tells_generations))
 		frame_count = modules_append_generations(scratch->frames, frame_count);
+	frame_count = labels_append(spool, scratch->frames, frame_count);
 	spool_append_sample(spool, scratch->frames, frame_count, threads_name_self(), periods);
 	spool_count(spool, SPOOL_COUNT_SAMPLES, 1);
 }

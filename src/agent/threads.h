@@ -16,15 +16,16 @@
 /* All the thread-local memory the agent has: it lies in the static TLS block, which is scarce. */
 struct thread_self {
 	uint64_t heap_left; /* bytes until the next sampled allocation, see alloc_sampler.h */
-	uint64_t stack_high; /* see threads_own_stack() */
+	uint64_t stack_high : 48; /* see threads_own_stack() */
+	uint64_t stack_pages : 16; /* at most that many are known */
 	uint64_t mask_before_fork;
 	uint64_t first_tick_ns; /* on the thread's CPU clock; 0: not known */
 	void *routine; /* what it was started for; NULL: not known */
 	uint32_t periods_seen; /* delivered so far */
 	uint32_t tid; /* 0: this thread has not been seen yet */
 	uint32_t names_seen; /* thread_names_generation when NAME was read */
-	uint16_t stack_pages; /* at most that many are known */
 	uint16_t name; /* in the spool's thread names */
+	uint16_t labels; /* see labels.c; 0: none */
 	uint8_t heap_state; /* bits of alloc_sampler.c's own */
 	bool has_timer, has_ended;
 	bool host_blocks_signal; /* the host believes our signal is blocked here */

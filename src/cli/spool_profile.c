@@ -134,12 +134,14 @@ static uint32_t add_frame(struct reading *r, spool_frame frame)
 		r->profile, mapping_of(r, module_id, address), address, NULL, 0);
 }
 
-/* Notes behind the root that tell generations.  How many frames are before them. */
-static size_t without_generations(const struct spool_stack_view *stack)
+/* Notes behind the root that tell generations and labels.  How many frames are before them. */
+static size_t without_notes(const struct spool_stack_view *stack)
 {
 	size_t count = stack->frame_count;
 
-	while (count > 1 && spool_frame_is_note(stack->frames[count - 1], SPOOL_NOTE_GENERATION))
+	while (count > 1 &&
+		(spool_frame_is_note(stack->frames[count - 1], SPOOL_NOTE_GENERATION) ||
+			spool_frame_is_note(stack->frames[count - 1], SPOOL_NOTE_LABELS)))
 		count--;
 	return count;
 }
@@ -147,7 +149,7 @@ static size_t without_generations(const struct spool_stack_view *stack)
 size_t reading_add_frames(
 	struct reading *r, const struct spool_stack_view *stack, uint32_t *location_ids)
 {
-	const size_t count = without_generations(stack);
+	const size_t count = without_notes(stack);
 
 	for (size_t i = 0; i < count; i++)
 		location_ids[i] = add_frame(r, stack->frames[i]);
@@ -157,10 +159,11 @@ size_t reading_add_frames(
 /* 0: not told. */
 static uint32_t generation_of(const struct spool_stack_view *stack, uint32_t module_id)
 {
-	for (size_t i = without_generations(stack); i < stack->frame_count; i++) {
+	for (size_t i = without_notes(stack); i < stack->frame_count; i++) {
 		const uint32_t argument = (uint32_t)spool_frame_vaddr(stack->frames[i]);
 
-		if (argument >> 16 == module_id)
+		if (spool_frame_is_note(stack->frames[i], SPOOL_NOTE_GENERATION) &&
+			argument >> 16 == module_id)
 			return argument & 0xffff;
 	}
 	return 0;
@@ -179,8 +182,9 @@ size_t reading_make_labels(const struct reading *r, const struct spool_stack_vie
 {
 	const uint32_t plugin = plugins_innermost(&r->plugins, r->spool, stack);
 	struct spool_module_view view;
+	struct spool_label_view own[SPOOL_LABELS_MAX];
 	char generation[16] = "";
-	size_t count = 0;
+	size_t count = 0, own_count;
 
 	if (plugin && generation_of(stack, plugin))
 		snprintf(generation, sizeof(generation), "#%u", generation_of(stack, plugin));
@@ -189,6 +193,9 @@ size_t reading_make_labels(const struct reading *r, const struct spool_stack_vie
 							       REPORT_HOST);
 	add_label(r->profile, labels, &count, "generation", generation);
 	add_label(r->profile, labels, &count, "thread", stack->thread_name);
+	own_count = spool_reader_labels(r->spool, stack->frames, stack->frame_count, own);
+	for (size_t i = 0; i < own_count; i++)
+		add_label(r->profile, labels, &count, own[i].key, own[i].value);
 	return count;
 }
 
@@ -274,6 +281,12 @@ static void add_comments_of_all_kinds(struct reading *r)
 		text = xasprintf("%llu times a library found no place in the spool: its code is "
 				 PIPELINE_ANONYMOUS,
 			(unsigned long long)h->counters[SPOOL_COUNT_MODULES_DROPPED]);
+		profile_add_comment(r->profile, text);
+		free(text);
+	}
+	if (spool_reader_labels_lost(r->spool)) {
+		text = xasprintf("%llu samples have no labels: there were too many sets of them",
+			(unsigned long long)spool_reader_labels_lost(r->spool));
 		profile_add_comment(r->profile, text);
 		free(text);
 	}

@@ -29,8 +29,8 @@ size_t reading_add_frames(
 	struct reading *r, const struct spool_stack_view *stack, uint32_t *location_ids);
 
 /* The labels "plugin" (see plugins_innermost()), "generation" and "thread" as far as they are
- * known.  Their number. */
-#define READING_LABELS_MAX 3
+ * known, then those that the host gave.  Their number. */
+#define READING_LABELS_MAX (3 + SPOOL_LABELS_MAX)
 size_t reading_make_labels(const struct reading *r, const struct spool_stack_view *stack,
 	struct profile_label labels[static READING_LABELS_MAX]);
 

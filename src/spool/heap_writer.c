@@ -229,28 +229,6 @@ void spool_each_live(const struct spool_writer *w, void (*visit)(uint64_t addres
 
 /* --- fork --- */
 
-/* SIZE bytes from START on, as far as they were written to. */
-static bool copy_touched(struct spool_writer *w, const struct spool_writer *from,
-	const void *start, size_t size)
-{
-	const char *base = (const char *)from->header;
-	const size_t first = (size_t)((const char *)start - base), end = first + size;
-
-	for (size_t at = first, next; at < end; at = next) {
-		char *to = (char *)w->header + at;
-
-		next = (at / SPOOL_CHUNK_SIZE + 1) * SPOOL_CHUNK_SIZE;
-		if (next > end)
-			next = end;
-		if (!spool_is_touched(from, base + at))
-			continue;
-		if (!spool_touch(w, to, next - at))
-			return false;
-		memcpy(to, base + at, next - at);
-	}
-	return true;
-}
-
 /* An entry that another thread of the parent was busy with is nobody's here. */
 static void drop_unfinished(struct spool_writer *w)
 {
@@ -290,11 +268,12 @@ bool spool_inherit_heap(struct spool_writer *w, const struct spool_writer *from)
 		w->frame_count != from->frame_count)
 		return true;
 	w->live_levels_used = from->live_levels_used;
-	if (!copy_touched(w, from, from->live,
+	if (!spool_copy_touched(w, from, from->live,
 		    spool_level_start(SPOOL_LIVE_LEVEL0, from->live_levels_used) *
 			    sizeof(*from->live)) ||
-		!copy_touched(w, from, from->heap_stacks, stacks * sizeof(*from->heap_stacks)) ||
-		!copy_touched(w, from, from->frames, frames * sizeof(*from->frames)))
+		!spool_copy_touched(
+			w, from, from->heap_stacks, stacks * sizeof(*from->heap_stacks)) ||
+		!spool_copy_touched(w, from, from->frames, frames * sizeof(*from->frames)))
 		return false;
 	w->header->frames_used = from->header->frames_used;
 	drop_unfinished(w);

@@ -7,7 +7,8 @@
  * is sparse: pages are allocated ahead of their first use, so a full tmpfs loses samples, which
  * are counted, and never raises SIGBUS.
  *
- *   header | journal | thread names | heap | live allocations | heap stacks | stacks | frames
+ *   header | journal | thread names | heap | live allocations | heap stacks | stacks | frames |
+ *   label sets | label texts
  *
  * What was not asked for (CPU time, allocations) has no section.
  *
@@ -34,6 +35,8 @@ enum spool_section_type {
 	SPOOL_SECTION_HEAP = 5, /* struct spool_heap, one */
 	SPOOL_SECTION_LIVE = 6, /* struct spool_live, in buckets */
 	SPOOL_SECTION_HEAP_STACKS = 7, /* struct spool_heap_stack, in buckets and one more */
+	SPOOL_SECTION_LABEL_SETS = 8, /* struct spool_label_set: a hash table */
+	SPOOL_SECTION_LABEL_TEXTS = 9, /* struct spool_label_texts, and bytes */
 };
 #define SPOOL_SECTIONS_MAX 12
 
@@ -249,6 +252,29 @@ struct spool_thread_name {
 };
 static_assert(sizeof(struct spool_thread_name) == 24, "spool format changed");
 
+/* --- labels --- */
+
+/*
+ * What a thread was working on, as the host said: a set of labels.  Open addressing, linear probing
+ * from KEY modulo the number of sets.
+ */
+struct spool_label_set {
+	uint64_t key; /* hash of the text; 0: empty.  Claimed by compare-and-swap */
+	uint32_t text; /* where it begins behind struct spool_label_texts, plus one; 0: not there
+			* yet.  The release store that commits the set */
+	uint32_t size; /* bytes of text: key and value in turn, each with its NUL */
+};
+static_assert(sizeof(struct spool_label_set) == 16, "spool format changed");
+
+#define SPOOL_LABELS_REFUSED UINT32_MAX /* in place of a text: there never will be one */
+#define SPOOL_LABELS_MAX 16 /* in a set */
+
+struct spool_label_texts {
+	uint64_t used; /* bytes handed out behind this; may pass the section's size */
+	uint64_t lost; /* samples whose labels found no room */
+};
+static_assert(sizeof(struct spool_label_texts) == 16, "spool format changed");
+
 /* --- frames and stacks --- */
 
 /*
@@ -273,6 +299,8 @@ enum spool_note {
 	SPOOL_NOTE_GENERATION = 6, /* behind the root, with the setting "generations": a library on
 				    * this stack, id in the argument's upper 16 bits, and its
 				    * generation in the lower, at most 65535 */
+	SPOOL_NOTE_LABELS = 7, /* behind the root, and behind those: the thread's labels, number of
+				* the set from 1 on */
 };
 
 static inline spool_frame spool_frame_of(uint32_t module_id, uint64_t vaddr)

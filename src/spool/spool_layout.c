@@ -12,6 +12,8 @@
 #define THREAD_NAME_COUNT 1024
 #define STACK_COUNT 32768 /* a power of two */
 #define FRAME_COUNT 524288
+#define LABEL_SET_COUNT 16384 /* a power of two */
+#define LABEL_TEXTS_SIZE ((size_t)2 << 20)
 
 /* Does the kernel know MADV_POPULATE_WRITE? */
 static bool kernel_populates(void)
@@ -87,5 +89,8 @@ uint64_t spool_lay_out(struct spool_header *header, const struct spool_identity 
 			(STACK_COUNT + 1) * sizeof(struct spool_stack), end);
 	end = add_section(header, SPOOL_SECTION_FRAMES, sizeof(spool_frame),
 		(FRAME_COUNT + (capacity ? capacity->frame_count : 0)) * sizeof(spool_frame), end);
+	end = add_section(header, SPOOL_SECTION_LABEL_SETS, sizeof(struct spool_label_set),
+		LABEL_SET_COUNT * sizeof(struct spool_label_set), end);
+	end = add_section(header, SPOOL_SECTION_LABEL_TEXTS, 0, LABEL_TEXTS_SIZE, end);
 	return (end + 4095) & ~(size_t)4095;
 }

@@ -38,6 +38,7 @@ struct spool_reader {
 	size_t size;
 	const struct spool_header *header;
 	struct section stacks, frames, thread_names, heap, heap_stacks, live;
+	struct section label_sets, label_texts;
 	VEC(struct text) texts;
 	VEC(struct module_entry) modules; /* by id - 1 */
 };
@@ -164,6 +165,9 @@ static int open_copy(uint8_t *data, size_t size, struct spool_reader **ret)
 	r->frames = find_section(r, SPOOL_SECTION_FRAMES, sizeof(spool_frame));
 	r->thread_names =
 		find_section(r, SPOOL_SECTION_THREAD_NAMES, sizeof(struct spool_thread_name));
+	r->label_sets =
+		find_section(r, SPOOL_SECTION_LABEL_SETS, sizeof(struct spool_label_set));
+	r->label_texts = find_section(r, SPOOL_SECTION_LABEL_TEXTS, 1);
 	r->heap = find_section(r, SPOOL_SECTION_HEAP, sizeof(struct spool_heap));
 	r->heap_stacks =
 		find_section(r, SPOOL_SECTION_HEAP_STACKS, sizeof(struct spool_heap_stack));
@@ -368,6 +372,64 @@ static const char *thread_name(const struct spool_reader *r, uint16_t index)
 		!memchr(names[index].name, '\0', sizeof(names[index].name)))
 		return "";
 	return names[index].name;
+}
+
+/* The end of SET's text, which begins at *TEXT.  NULL: there is none, or it is damaged. */
+static const char *labels_text(const struct spool_reader *r, uint32_t set, const char **text)
+{
+	const struct spool_label_set *s = r->label_sets.start;
+	const size_t head = sizeof(struct spool_label_texts);
+
+	if (set == 0 || set > r->label_sets.count || r->label_texts.count < head)
+		return NULL;
+	s += set - 1;
+	if (s->text == 0 || s->text - 1 > r->label_texts.count - head ||
+		s->size > r->label_texts.count - head - (s->text - 1))
+		return NULL;
+	*text = (const char *)r->label_texts.start + head + (s->text - 1);
+	return *text + s->size;
+}
+
+/* The text ended by the first NUL from *AT on; NULL: there is none before END. */
+static const char *next_text(const char **at, const char *end)
+{
+	const char *text = *at;
+	const char *nul = text < end ? memchr(text, '\0', (size_t)(end - text)) : NULL;
+
+	if (!nul)
+		return NULL;
+	*at = nul + 1;
+	return text;
+}
+
+size_t spool_reader_labels(const struct spool_reader *r, const spool_frame *frames,
+	size_t frame_count, struct spool_label_view labels[static SPOOL_LABELS_MAX])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < frame_count; i++) {
+		const char *at = NULL, *end;
+
+		if (!spool_frame_is_note(frames[i], SPOOL_NOTE_LABELS))
+			continue;
+		end = labels_text(r, (uint32_t)spool_frame_vaddr(frames[i]), &at);
+		while (end && count < SPOOL_LABELS_MAX) {
+			const char *key = next_text(&at, end), *value = next_text(&at, end);
+
+			if (!key || !value)
+				break;
+			if (key[0])
+				labels[count++] = (struct spool_label_view){ key, value };
+		}
+	}
+	return count;
+}
+
+uint64_t spool_reader_labels_lost(const struct spool_reader *r)
+{
+	const struct spool_label_texts *texts = r->label_texts.start;
+
+	return r->label_texts.count >= sizeof(*texts) ? texts->lost : 0;
 }
 
 bool spool_reader_has_cpu(const struct spool_reader *r)

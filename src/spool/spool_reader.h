@@ -60,6 +60,16 @@ struct spool_stack_view {
 	const char *thread_name; /* "" unknown */
 };
 
+struct spool_label_view {
+	const char *key, *value; /* NUL-terminated; they live as long as R */
+};
+
+/* The labels that notes among FRAMES stand for.  Their number. */
+size_t spool_reader_labels(const struct spool_reader *r, const spool_frame *frames,
+	size_t frame_count, struct spool_label_view labels[static SPOOL_LABELS_MAX]);
+/* Samples whose labels found no room. */
+uint64_t spool_reader_labels_lost(const struct spool_reader *r);
+
 /* Was CPU time to be sampled? */
 bool spool_reader_has_cpu(const struct spool_reader *r);
 

@@ -15,6 +15,7 @@
 #include "base/monotonic.h"
 #include "base/syscalls.h"
 #include "spool/heap_writer.h"
+#include "spool/label_writer.h"
 #include "spool/spool_layout.h"
 
 #define PROBES_MAX 64 /* slots looked at before the table counts as full */
@@ -49,6 +50,27 @@ bool spool_is_touched(const struct spool_writer *w, const void *start)
 	const size_t offset = (size_t)((const char *)start - (char *)w->header);
 
 	return __atomic_load_n(&w->touched[offset / SPOOL_CHUNK_SIZE], __ATOMIC_RELAXED);
+}
+
+bool spool_copy_touched(struct spool_writer *w, const struct spool_writer *from,
+	const void *start, size_t size)
+{
+	const char *base = (const char *)from->header;
+	const size_t first = (size_t)((const char *)start - base), end = first + size;
+
+	for (size_t at = first, next; at < end; at = next) {
+		char *to = (char *)w->header + at;
+
+		next = (at / SPOOL_CHUNK_SIZE + 1) * SPOOL_CHUNK_SIZE;
+		if (next > end)
+			next = end;
+		if (!spool_is_touched(from, base + at))
+			continue;
+		if (!spool_touch(w, to, next - at))
+			return false;
+		memcpy(to, base + at, next - at);
+	}
+	return true;
 }
 
 /* --- making one --- */
@@ -158,6 +180,14 @@ static void find_section(struct spool_writer *w, const struct spool_section *sec
 	case SPOOL_SECTION_FRAMES:
 		w->frames = start;
 		w->frame_count = count;
+		break;
+	case SPOOL_SECTION_LABEL_SETS:
+		w->label_sets = start;
+		w->label_set_count = count;
+		break;
+	case SPOOL_SECTION_LABEL_TEXTS:
+		w->label_texts = start;
+		w->label_texts_size = (uint32_t)section->size;
 		break;
 	case SPOOL_SECTION_HEAP:
 		w->heap = start;
@@ -280,7 +310,7 @@ bool spool_inherit(struct spool_writer *w, const struct spool_writer *from)
 		if (spool_touch(w, &w->thread_names[i], sizeof(w->thread_names[i])))
 			w->thread_names[i] = from->thread_names[i];
 	}
-	return !from->heap || spool_inherit_heap(w, from);
+	return spool_inherit_labels(w, from) && (!from->heap || spool_inherit_heap(w, from));
 }
 
 void spool_abandon(struct spool_writer *w)

@@ -22,10 +22,13 @@ struct spool_writer {
 	struct spool_thread_name *thread_names;
 	struct spool_stack *stacks; /* NULL: CPU time is not sampled */
 	spool_frame *frames;
+	struct spool_label_set *label_sets;
+	struct spool_label_texts *label_texts;
 	struct spool_heap *heap; /* NULL, and the next two: allocations are not sampled */
 	struct spool_live *live;
 	struct spool_heap_stack *heap_stacks;
 	uint32_t journal_size, thread_name_count, stack_count, frame_count; /* capacities */
+	uint32_t label_set_count, label_texts_size; /* the latter in bytes */
 	uint32_t live_levels, heap_stack_levels;
 	uint32_t live_levels_used; /* those behind are empty */
 	bool populates; /* the kernel knows MADV_POPULATE_WRITE */
@@ -49,7 +52,7 @@ int spool_create(struct spool_writer *w, const char *folder, const struct spool_
 void spool_begin(struct spool_writer *w);
 /* Recording is over: sets end time and SPOOL_ENDED. */
 void spool_end(struct spool_writer *w);
-/* Copy FROM's journal and thread names, so that module ids, journal offsets and name indices
+/* Copy FROM's journal, thread names and labels, so that module ids, journal offsets and indices
  * mean the same in W, which was just created; and its live allocations, which the child has too.
  * For a child of fork().  False: no memory for it. */
 bool spool_inherit(struct spool_writer *w, const struct spool_writer *from) MUST_CHECK;
@@ -60,6 +63,10 @@ void spool_abandon(struct spool_writer *w);
  * written to before. */
 bool spool_touch(struct spool_writer *w, const void *start, size_t size);
 bool spool_is_touched(const struct spool_writer *w, const void *start);
+/* Copy the SIZE bytes from START on in FROM's mapping to the same place in W's, as far as they were
+ * written to.  False: no memory for it. */
+bool spool_copy_touched(struct spool_writer *w, const struct spool_writer *from,
+	const void *start, size_t size);
 /* FRAMES copied: what the stack's FRAMES field is to become; SPOOL_FRAMES_REFUSED: no room. */
 uint64_t spool_store_frames(
 	struct spool_writer *w, const spool_frame *frames, size_t frame_count);

@@ -35,6 +35,18 @@ static void read_modules(const struct spool_reader *r)
 	}
 }
 
+static void read_labels(const struct spool_reader *r, const spool_frame *frames, size_t count)
+{
+	struct spool_label_view labels[SPOOL_LABELS_MAX];
+	const size_t label_count = spool_reader_labels(r, frames, count, labels);
+
+	require(label_count <= SPOOL_LABELS_MAX);
+	for (size_t i = 0; i < label_count; i++) {
+		require(labels[i].key[0]);
+		sink += strlen(labels[i].key) + strlen(labels[i].value);
+	}
+}
+
 static void read_stacks(const struct spool_reader *r)
 {
 	struct spool_stack_view view;
@@ -44,8 +56,10 @@ static void read_stacks(const struct spool_reader *r)
 		require(view.periods >= 1);
 		for (size_t i = 0; i < view.frame_count; i++)
 			sink += view.frames[i];
+		read_labels(r, view.frames, view.frame_count);
 		sink += strlen(view.thread_name);
 	}
+	sink += spool_reader_labels_lost(r);
 }
 
 static void read_heap(const struct spool_reader *r)

@@ -183,6 +183,22 @@ static void add_heap(struct spool_section *sections, uint32_t stack_count)
 	sections[2].size = spool_size - sections[2].offset;
 }
 
+/* A set that is whole, and one whose text ends early. */
+static void add_labels(struct spool_section *sections)
+{
+	static const char texts[] = "tenant\0blue\0trace\0" "4bf92f35";
+	const struct spool_label_set sets[] = { { .key = 1, .text = 1, .size = sizeof(texts) },
+		{ .key = 2, .text = 1, .size = sizeof("tenant") } };
+	const struct spool_label_texts head = { .used = sizeof(texts), .lost = 3 };
+
+	start_section(&sections[0], SPOOL_SECTION_LABEL_SETS, sizeof(sets[0]));
+	add(sets, sections[0].size = sizeof(sets));
+	start_section(&sections[1], SPOOL_SECTION_LABEL_TEXTS, 0);
+	add(&head, sizeof(head));
+	add(texts, sizeof(texts));
+	sections[1].size = spool_size - sections[1].offset;
+}
+
 static void make_spool(uint32_t module_count, uint32_t stack_count)
 {
 	struct spool_header header = { .magic = SPOOL_MAGIC,
@@ -220,12 +236,14 @@ static void make_spool(uint32_t module_count, uint32_t stack_count)
 	start_section(&sections[3], SPOOL_SECTION_FRAMES, sizeof(spool_frame));
 	for (uint32_t i = 0; i <= stack_count; i++) {
 		const spool_frame frame = i == 3 ? spool_frame_note(SPOOL_NOTE_BAD_STACK, 1) :
+			i == 5 || i == 7         ? spool_frame_note(SPOOL_NOTE_LABELS, i / 2 - 1) :
 						   spool_frame_of(i % 3, 0x1000 + i);
 
 		add(&frame, sizeof(frame));
 	}
 	sections[3].size = spool_size - sections[3].offset;
 	add_heap(sections + 4, stack_count);
+	add_labels(sections + 7);
 	((struct spool_header *)spool)->file_size = spool_size;
 }
 

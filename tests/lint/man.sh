@@ -41,7 +41,7 @@ has() {
 	grep -Eq -- "(^|[^[:alnum:]_-])$2([^[:alnum:]_-]|\$)" "$work/$1"
 }
 
-for page in "$top"/man/*.[157]; do
+for page in "$top"/man/*.[1357]; do
 	name=$(basename "$page")
 	mandoc -Tlint -W warning "$page" >"$work/lint" || fail "mandoc: $(cat "$work/lint")"
 	if command -v groff >/dev/null; then
