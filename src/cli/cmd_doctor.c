@@ -127,7 +127,8 @@ static int examine_all(struct doctor_run *run, char **words)
 int cmd_doctor(int argc, char **argv)
 {
 	struct doctor_run run = { .options = { .json = false } };
-	struct folders folders, stores;
+	struct symbol_folders places;
+	struct folders folders;
 	enum options_outcome outcome;
 	int first, status;
 
@@ -139,13 +140,13 @@ int cmd_doctor(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	folders_split(&folders, run.options.symbols);
-	folders_find_stores(&stores, folders.list.items, NULL);
-	run.places = (struct symbolizer_options){ .debug_folders = folders.list.items,
-		.stores = stores.list.items };
+	run.places = (struct symbolizer_options){ .debug_folders = folders.list.items };
+	symbol_folders_find(&places, &run.places, NULL);
+	run.places.fetching = NULL; /* it tells how things are, and changes nothing */
 	status = open_host(&run);
 	if (status == EXIT_OK)
 		status = examine_all(&run, argv + first);
-	folders_free(&stores);
+	symbol_folders_free(&places);
 	folders_free(&folders);
 	inspection_free(run.host);
 	return fflush(stdout) == 0 ? status : EXIT_OWN_ERROR;

@@ -235,6 +235,8 @@ int cmd_finish(int argc, char **argv)
 	}
 	if (open_spool(argv[first], &found))
 		return EXIT_OWN_ERROR;
+	/* Somebody's program has just ended: nobody waits for a network now. */
+	unsetenv("DEBUGINFOD_URLS");
 	ok = recover_one(&found, &options, options.verbose);
 	options.quiet = true;
 	folder = xstrdup(argv[first]);

@@ -122,7 +122,7 @@ static enum places_detail detail_of(const struct symbolize_options *options)
 {
 	return options->verbose ? PLACES_ALL :
 		options->quiet	? PLACES_NONE :
-				  PLACES_DISAGREEMENTS;
+				  PLACES_WARNINGS;
 }
 
 static int symbolize_profile(const struct symbolize_options *options,
@@ -153,7 +153,7 @@ static int symbolize_addresses(const struct symbolize_options *options,
 		.options = *how,
 		.detail = detail_of(options),
 		.addresses = addresses };
-	struct folders stores;
+	struct symbol_folders folders;
 	size_t unresolved = 0;
 	int r;
 	int format = choose_format(options->format);
@@ -169,10 +169,9 @@ static int symbolize_addresses(const struct symbolize_options *options,
 		message_errno(-errno, "cannot read %s", options->object);
 		return EXIT_OWN_ERROR;
 	}
-	folders_find_stores(&stores, how->debug_folders, NULL);
-	request.options.stores = stores.list.items;
+	symbol_folders_find(&folders, &request.options, NULL);
 	r = addresses_symbolize(&request, &unresolved);
-	folders_free(&stores);
+	symbol_folders_free(&folders);
 	if (r)
 		return EXIT_OWN_ERROR;
 	return options->strict && unresolved ? EXIT_UNRESOLVED : EXIT_OK;

@@ -4,6 +4,7 @@
 
 #include "base/compiler.h"
 #include "cli/commands.h"
+#include "cli/configuration.h"
 #include "cli/launch.h"
 #include "cli/message.h"
 #include "config.h"
@@ -59,8 +60,11 @@ int main(int argc, char **argv)
 		return EXIT_OK;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		if (strcmp(argv[1], commands[i].name) == 0)
+		if (strcmp(argv[1], commands[i].name) == 0) {
+			/* What is not for people talks on the stderr of somebody else. */
+			configuration_read(commands[i].purpose != NULL);
 			return commands[i].run(argc - 1, argv + 1);
+		}
 	message("there is no command \"%s\"; try plugprof --help", argv[1]);
 	return EXIT_USAGE;
 }

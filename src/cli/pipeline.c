@@ -249,11 +249,10 @@ void pipeline_symbolize_with(struct profile *p, const struct symbolizer_options 
 		.profile = p,
 		.modules = xcalloc(p->mappings.count, sizeof(*n.modules)),
 	};
-	struct folders stores;
+	struct symbol_folders folders;
 
 	find_perf_map(&n);
-	folders_find_stores(&stores, all.debug_folders, life_find_comment(p, STORE_COMMENT));
-	all.stores = stores.list.items;
+	symbol_folders_find(&folders, &all, life_find_comment(p, STORE_COMMENT));
 	lives_read(p, &n.lives);
 	n.symbolizer = symbolizer_new(&all);
 	for (size_t i = 0; i < p->mappings.count; i++)
@@ -270,7 +269,7 @@ void pipeline_symbolize_with(struct profile *p, const struct symbolizer_options 
 	symbolizer_free(n.symbolizer);
 	perf_map_free(n.perf_map);
 	lives_free(&n.lives);
-	folders_free(&stores);
+	symbol_folders_free(&folders);
 	profile_compact(p);
 }
 

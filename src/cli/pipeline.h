@@ -22,8 +22,8 @@ struct profile *pipeline_read_heap(const struct spool_reader *spool);
 /* A label of what is in use although the plugin whose code allocated it has been unloaded. */
 #define PIPELINE_UNLOADED_LABEL "unloaded"
 
-/* Name every location whose mapping has no names yet.  OPTIONS may be NULL; its stores are found
- * here: the debug folders, those of the recording, those that are set.  What
+/* Name every location whose mapping has no names yet.  OPTIONS may be NULL; what else is
+ * to be searched is found here, see cli/stores.h.  What
  * was found out about each module goes into comments, see report.h. */
 void pipeline_symbolize(struct profile *p, const struct symbolizer_options *options);
 /* The same, and TELL of each module when all is named. */

@@ -34,13 +34,13 @@ void places_print(const struct symbol_module *m)
 	print_answers(m);
 }
 
-void places_print_disagreements(const struct symbol_module *m)
+void places_print_warnings(const struct symbol_module *m)
 {
 	const struct symbol_step *steps;
 	const size_t count = symbol_module_steps(m, &steps);
 
 	for (size_t i = 0; i < count; i++)
-		if (steps[i].disagrees)
+		if (steps[i].warns)
 			message("%s is not used: %s", steps[i].path, steps[i].outcome);
 }
 
@@ -50,6 +50,6 @@ void places_tell(void *context, struct symbol_module *m)
 
 	if (*detail == PLACES_ALL)
 		places_print(m);
-	else if (*detail == PLACES_DISAGREEMENTS)
-		places_print_disagreements(m);
+	else if (*detail == PLACES_WARNINGS)
+		places_print_warnings(m);
 }

@@ -4,16 +4,25 @@
 #include <string.h>
 
 #include "base/store.h"
+#include "cli/configuration.h"
+#include "cli/fetch_line.h"
+
+typedef bool folder_filter(const char *folder);
+
+/* The folders of F's text that pass FILTER (NULL: all). */
+static void add_folders(struct folders *f, folder_filter *filter)
+{
+	char *rest = f->text, *folder;
+
+	while ((folder = strsep(&rest, ":")) != NULL)
+		if (folder[0] && (!filter || filter(folder)))
+			*VEC_PUSH(&f->list) = folder;
+}
 
 void folders_split(struct folders *f, const char *text)
 {
-	char *rest, *folder;
-
 	*f = (struct folders){ .text = xstrdup(text ? text : "") };
-	rest = f->text;
-	while ((folder = strsep(&rest, ":")) != NULL)
-		if (folder[0])
-			*VEC_PUSH(&f->list) = folder;
+	add_folders(f, NULL);
 	VEC_PUSH(&f->list);
 }
 
@@ -21,6 +30,17 @@ void folders_free(struct folders *f)
 {
 	VEC_FREE(&f->list);
 	free(f->text);
+}
+
+/* NAMED, then those of TEXT, which is taken, as far as they pass FILTER. */
+static void add_to_named(
+	struct folders *f, const char *const *named, char *text, folder_filter *filter)
+{
+	*f = (struct folders){ .text = text };
+	for (; named && *named; named++)
+		*VEC_PUSH(&f->list) = *named;
+	add_folders(f, filter);
+	VEC_PUSH(&f->list);
 }
 
 /* RECORDED with this machine's stores behind it. */
@@ -38,16 +58,31 @@ static char *list_of_stores(const char *recorded)
 	return whole;
 }
 
-void folders_find_stores(struct folders *f, const char *const *named, const char *recorded)
+static char *list_of_pprof(void)
 {
-	char *rest, *folder;
+	const char *list = getenv("PPROF_BINARY_PATH"), *home = getenv("HOME");
 
-	*f = (struct folders){ .text = list_of_stores(recorded) };
-	for (; named && *named; named++)
-		*VEC_PUSH(&f->list) = *named;
-	rest = f->text;
-	while ((folder = strsep(&rest, ":")) != NULL)
-		if (folder[0] && store_is_trusted(folder))
-			*VEC_PUSH(&f->list) = folder;
-	VEC_PUSH(&f->list);
+	if (list && list[0])
+		return xstrdup(list);
+	return home && home[0] == '/' ? xasprintf("%s/pprof/binaries", home) : xstrdup("");
+}
+
+void symbol_folders_find(
+	struct symbol_folders *f, struct symbolizer_options *options, const char *recorded)
+{
+	add_to_named(&f->debug, options->debug_folders, xstrdup(configuration_symbols()), NULL);
+	add_to_named(
+		&f->stores, f->debug.list.items, list_of_stores(recorded), store_is_trusted);
+	add_to_named(&f->pprof, NULL, list_of_pprof(), NULL);
+	options->debug_folders = f->debug.list.items;
+	options->stores = f->stores.list.items;
+	options->pprof_folders = f->pprof.list.items;
+	options->fetching = &fetch_line;
+}
+
+void symbol_folders_free(struct symbol_folders *f)
+{
+	folders_free(&f->debug);
+	folders_free(&f->stores);
+	folders_free(&f->pprof);
 }

@@ -92,9 +92,10 @@ static void read_split(
 		facts->split_example = xstrdup(unit->split_name);
 }
 
-static void read_units(struct debug_facts *facts, struct dwarf_file *file)
+/* PATH is the library's. */
+static void read_units(struct debug_facts *facts, struct dwarf_file *file, const char *path)
 {
-	struct dwarf_split *splits = dwarf_split_new(NULL);
+	struct dwarf_split *splits = dwarf_split_new(file->binary, path, NULL);
 
 	for (size_t i = 0; i < file->units.count; i++) {
 		struct dwarf_unit *unit = &file->units.items[i];
@@ -113,8 +114,8 @@ static void read_units(struct debug_facts *facts, struct dwarf_file *file)
 	dwarf_split_free(splits);
 }
 
-static void read_dwarf(
-	struct debug_facts *facts, const struct binary *b, const char *const *debug_folders)
+static void read_dwarf(struct debug_facts *facts, const struct binary *b, const char *path,
+	const char *const *debug_folders)
 {
 	struct dwarf_file *file;
 	struct binary *alt;
@@ -131,7 +132,7 @@ static void read_dwarf(
 	file = dwarf_file_open(b, DWARF_WHOLE);
 	if (!file)
 		return;
-	read_units(facts, file);
+	read_units(facts, file, path);
 	dwarf_file_close(file);
 }
 
@@ -169,7 +170,7 @@ void debug_facts_read(
 		if (functions > ret->symtab_functions)
 			ret->symtab_functions = functions;
 	}
-	read_dwarf(ret, debug && has_debug_info(debug) ? debug : b, debug_folders);
+	read_dwarf(ret, debug && has_debug_info(debug) ? debug : b, binary_path(b), debug_folders);
 	read_unwind(ret, b);
 	ret->has_text = binary_find_section(b, ".text", &text) && bytes_left(&text.bytes) > 0;
 	if (ret->has_text)

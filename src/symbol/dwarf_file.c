@@ -82,16 +82,31 @@ static void read_units(struct dwarf_file *f)
 		dwarf_read_root(&f->units.items[i]);
 }
 
+void dwarf_sections_load(const struct binary *b, enum dwarf_kind kind,
+	struct section sections[static DWARF_SECTION_COUNT])
+{
+	for (int i = 0; i < DWARF_SECTION_COUNT; i++) {
+		sections[i] = (struct section){ .bytes = bytes_over("", 0) };
+		if (section_names[kind][i])
+			section_load(b, section_names[kind][i], &sections[i]);
+	}
+}
+
 struct dwarf_file *dwarf_file_open(const struct binary *b, enum dwarf_kind kind)
+{
+	struct section sections[DWARF_SECTION_COUNT];
+
+	dwarf_sections_load(b, kind, sections);
+	return dwarf_file_over(b, sections);
+}
+
+struct dwarf_file *dwarf_file_over(
+	const struct binary *b, const struct section sections[static DWARF_SECTION_COUNT])
 {
 	struct dwarf_file *f = xcalloc(1, sizeof(*f));
 
 	f->binary = b;
-	for (int i = 0; i < DWARF_SECTION_COUNT; i++) {
-		f->sections[i].bytes = bytes_over("", 0);
-		if (section_names[kind][i])
-			section_load(b, section_names[kind][i], &f->sections[i]);
-	}
+	memcpy(f->sections, sections, sizeof(f->sections));
 	f->attributes_left = bytes_left(&f->sections[DWARF_ABBREV].bytes);
 	read_units(f);
 	if (f->units.count > 0)

@@ -89,6 +89,12 @@ struct dwarf_file {
 
 /* B is borrowed.  NULL: it has no debug information of this kind. */
 struct dwarf_file *dwarf_file_open(const struct binary *b, enum dwarf_kind kind);
+/* The same of sections that were found otherwise, and are taken. */
+struct dwarf_file *dwarf_file_over(
+	const struct binary *b, const struct section sections[static DWARF_SECTION_COUNT]);
+/* All sections of the kind, "" where one is missing; the caller's to section_free(). */
+void dwarf_sections_load(const struct binary *b, enum dwarf_kind kind,
+	struct section sections[static DWARF_SECTION_COUNT]);
 void dwarf_file_close(struct dwarf_file *f);
 
 /* The unit whose DIEs lie around OFFSET of .debug_info; NULL: none. */

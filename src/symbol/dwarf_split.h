@@ -1,5 +1,6 @@
 /*
- * Split DWARF: the functions are in .dwo files beside the objects (DWARF 5 section 7.3.2).
+ * Split DWARF: the functions are in a package beside the library, FILE.dwp, or in .dwo files beside
+ * the objects (DWARF 5 section 7.3.2).
  */
 #ifndef SYMBOL_DWARF_SPLIT_H
 #define SYMBOL_DWARF_SPLIT_H
@@ -9,8 +10,10 @@
 
 struct dwarf_split;
 
-/* Where units are not found goes to TRAIL (NULL: nowhere). */
-struct dwarf_split *dwarf_split_new(struct trail *trail);
+/* LINKED has the skeletons, for a module that was at MODULE_PATH ("": nowhere); both are borrowed.
+ * Where units are not found goes to TRAIL (NULL: nowhere). */
+struct dwarf_split *dwarf_split_new(
+	const struct binary *linked, const char *module_path, struct trail *trail);
 void dwarf_split_free(struct dwarf_split *s);
 
 /* Find the unit with the functions of the skeleton U, when it is one and was not looked for

@@ -7,7 +7,9 @@
 
 #include "base/compiler.h"
 #include "symbol/debug_file.h"
+#include "symbol/debuginfod.h"
 #include "symbol/kept_file.h"
+#include "symbol/pprof_folder.h"
 
 /* What a file can tell, the more the better. */
 enum richness { KNOWS_NOTHING, KNOWS_EXPORTS, KNOWS_SYMBOLS, KNOWS_LINES };
@@ -147,11 +149,29 @@ static void follow_debug_link(struct search *s)
 				s->options->debug_folders, s->file, s->path, &s->trail));
 }
 
+static void look_at_pprofs(struct search *s)
+{
+	adopt(s, PLACE_PPROF,
+		pprof_folder_open(s->options->pprof_folders, s->path, wanted_id(s), &s->trail));
+}
+
+static void look_in_cache(struct search *s)
+{
+	adopt(s, PLACE_CACHE, debuginfod_open_cached(wanted_id(s), &s->trail));
+}
+
+static void ask_servers(struct search *s)
+{
+	if (!is_vdso(s->path))
+		adopt(s, PLACE_SERVER,
+			debuginfod_fetch(wanted_id(s), s->options->fetching, &s->trail));
+}
+
 void search_elsewhere(struct search *s)
 {
 	/* In the order of enum symbol_place. */
 	static void (*const places[])(struct search *) = { look_in_stores, look_by_build_id,
-		follow_debug_link };
+		follow_debug_link, look_at_pprofs, look_in_cache, ask_servers };
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
 		if (richness_of(s->file) < KNOWS_LINES && richness_of(s->debug_file) < KNOWS_LINES)

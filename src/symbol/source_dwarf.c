@@ -41,7 +41,7 @@ static struct dwarf_state *open_file(const struct source_input *input, const str
 	d = xcalloc(1, sizeof(*d));
 	d->file = file;
 	d->texts = input->texts;
-	d->split = dwarf_split_new(input->trail);
+	d->split = dwarf_split_new(b, input->path, input->trail);
 	unit_index_build(&d->index, file);
 	if (unit_index_is_empty(&d->index)) {
 		dwarf_state_close(d);

@@ -15,12 +15,23 @@
 #include "base/build_id.h"
 #include "symbol/demangle.h"
 
+/* Fetching debug files over the network, from the servers in $DEBUGINFOD_URLS. */
+struct symbol_fetching {
+	/* Called about once a second for a file that comes; at last with SIZE 0.  NULL: do not. */
+	void (*progress)(void *context, const struct build_id *build_id, long done, long size);
+	void *context;
+};
+#define SYMBOL_FETCHING_SECONDS_MAX 60 /* for one file */
+
 struct symbolizer_options {
 	/* Folders laid out as /usr/lib/debug is (.build-id/ab/cdef.debug), asked before it.
 	 * Borrowed for the symbolizer's life.  NULL-terminated; NULL: none. */
 	const char *const *debug_folders;
 	/* Stores of kept files, likewise (base/store.h). */
 	const char *const *stores;
+	/* Folders of binaries as pprof lays them out, likewise. */
+	const char *const *pprof_folders;
+	const struct symbol_fetching *fetching; /* NULL: nothing is fetched */
 	enum demangle_style demangle;
 };
 
@@ -70,6 +81,9 @@ enum symbol_place {
 	PLACE_KEPT, /* STORE/ab/cdef....elf: the file as it was loaded */
 	PLACE_BUILD_ID, /* FOLDER/.build-id/ab/cdef....debug */
 	PLACE_LINK, /* .gnu_debuglink: beside the file, in .debug/, below FOLDER */
+	PLACE_PPROF, /* FOLDER/BUILD-ID/NAME, as pprof has it */
+	PLACE_CACHE, /* what debuginfod's clients have fetched before */
+	PLACE_SERVER, /* debuginfod */
 	/* What was found refers to: */
 	PLACE_ALT, /* dwz's common file, .gnu_debugaltlink */
 	PLACE_SPLIT, /* .dwo files */
@@ -82,7 +96,9 @@ struct symbol_step {
 	enum symbol_place place;
 	const char *path;
 	const char *outcome; /* "absent", "build-ID ab.. instead of cd..", "taken: DWARF in it" */
-	bool disagrees; /* both have build-IDs, and they differ */
+	/* People should hear of it: both have build-IDs, and they differ; a server that they set
+	 * cannot be asked. */
+	bool warns;
 };
 
 /* How many addresses a source has told of. */

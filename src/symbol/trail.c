@@ -15,6 +15,9 @@ const char *symbol_place_name(enum symbol_place place)
 		[PLACE_KEPT] = "kept file",
 		[PLACE_BUILD_ID] = "debug file by build-ID",
 		[PLACE_LINK] = "debug link",
+		[PLACE_PPROF] = "pprof's binaries",
+		[PLACE_CACHE] = "debuginfod's cache",
+		[PLACE_SERVER] = "debuginfod",
 		[PLACE_ALT] = "dwz file",
 		[PLACE_SPLIT] = "split DWARF",
 		[PLACE_MINIDEBUG] = ".gnu_debugdata",
@@ -46,6 +49,18 @@ void trail_note(struct trail *t, enum symbol_place place, const char *path, cons
 	add_step(t, place, path)->outcome = xstrdup(outcome);
 }
 
+void trail_warn(
+	struct trail *t, enum symbol_place place, const char *path, const char *outcome)
+{
+	struct symbol_step *step;
+
+	if (!t)
+		return;
+	step = add_step(t, place, path);
+	step->outcome = xstrdup(outcome);
+	step->warns = true;
+}
+
 void trail_note_error(struct trail *t, enum symbol_place place, const char *path, int error)
 {
 	if (error == -ENOENT || error == -ENOTDIR)
@@ -67,7 +82,7 @@ void trail_note_other_build(struct trail *t, enum symbol_place place, const char
 	step = add_step(t, place, path);
 	build_id_to_hex(found, has);
 	build_id_to_hex(wanted, wants);
-	step->disagrees = found->size > 0 && wanted->size > 0;
+	step->warns = found->size > 0 && wanted->size > 0;
 	step->outcome = found->size == 0 ? xasprintf("no build-ID, instead of %s", wants)
 		: wanted->size == 0      ? xasprintf("build-ID %s instead of none", has)
 					 : xasprintf("build-ID %s instead of %s", has, wants);

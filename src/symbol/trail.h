@@ -14,6 +14,9 @@ struct trail {
 /* All of these take NULL for a trail that nobody wants. */
 void trail_note(struct trail *t, enum symbol_place place, const char *path, const char *format, ...)
 	PRINTF_LIKE(4, 5);
+/* The same for what people should hear of without asking. */
+void trail_warn(
+	struct trail *t, enum symbol_place place, const char *path, const char *outcome);
 /* PATH could not be opened: a negative errno, as binary_open() gives it. */
 void trail_note_error(struct trail *t, enum symbol_place place, const char *path, int error);
 /* PATH is of the build FOUND, not of the one that is WANTED. */
