@@ -15,6 +15,7 @@
 #include "cli/message.h"
 
 #define INPUT_SIZE_MAX (1u << 30)
+#define ANSWERS_AT_ONCE 4096
 
 struct answer {
 	const char *text; /* the address as it was given */
@@ -96,16 +97,17 @@ static void resolve_one(struct symbolizer *s, struct symbol_module *m, struct an
 }
 
 /* In the order that is cheap to ask in. */
-static void resolve_all(struct answers *a, struct symbolizer *s, struct symbol_module *m)
+static void resolve(struct symbolizer *s, struct symbol_module *m, struct answer *answers,
+	size_t count)
 {
-	struct answer **order = xcalloc(a->list.count + 1, sizeof(struct answer *));
+	struct answer **order = xcalloc(count + 1, sizeof(struct answer *));
 
-	for (size_t i = 0; i < a->list.count; i++) {
-		order[i] = &a->list.items[i];
+	for (size_t i = 0; i < count; i++) {
+		order[i] = &answers[i];
 		order[i]->batch = symbol_module_batch(m, order[i]->vaddr);
 	}
-	qsort(order, a->list.count, sizeof(*order), by_batch);
-	for (size_t i = 0; i < a->list.count; i++)
+	qsort(order, count, sizeof(*order), by_batch);
+	for (size_t i = 0; i < count; i++)
 		resolve_one(s, m, order[i]);
 	free(order);
 }
@@ -194,31 +196,54 @@ static void print_json(FILE *out, const struct answer *answer)
 	fputs("]}\n", out);
 }
 
-static int print_all(const struct answers *a)
+static void print(const struct address_request *request, const struct answer *answers, size_t count)
 {
 	static void (*const printers[])(FILE *, const struct answer *) = {
 		[FORMAT_TEXT] = print_text,
 		[FORMAT_JSON] = print_json,
 		[FORMAT_LLVM] = print_llvm,
 	};
+
+	for (size_t i = 0; i < count; i++)
+		printers[request->format](stdout, &answers[i]);
+}
+
+/* Forget the frames, which take the most room.  How many had no name. */
+static size_t forget(struct answer *answers, size_t count)
+{
+	size_t unresolved = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		unresolved += !answers[i].resolved;
+		free(answers[i].frames);
+		answers[i].frames = NULL;
+	}
+	return unresolved;
+}
+
+/* All at once where that spares reading things again; else so many that the answers stay small. */
+static int answer_all(struct answers *a, struct symbolizer *s, struct symbol_module *m,
+	size_t *unresolved)
+{
 	static char buffer[1 << 16];
+	size_t count;
 
 	setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
-	for (size_t i = 0; i < a->list.count; i++)
-		printers[a->request->format](stdout, &a->list.items[i]);
+	*unresolved = 0;
+	for (size_t at = 0; at < a->list.count; at += count) {
+		struct answer *answers = &a->list.items[at];
+
+		count = a->list.count - at;
+		if (count > ANSWERS_AT_ONCE && !symbol_module_has_batches(m))
+			count = ANSWERS_AT_ONCE;
+		resolve(s, m, answers, count);
+		print(a->request, answers, count);
+		*unresolved += forget(answers, count);
+	}
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
 	message_errno(-errno, "cannot write to standard output");
 	return -EIO;
-}
-
-static size_t count_unresolved(const struct answers *a)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < a->list.count; i++)
-		count += !a->list.items[i].resolved;
-	return count;
 }
 
 static void say_why(const struct address_request *request, const struct symbol_module *m,
@@ -245,15 +270,11 @@ int addresses_symbolize(const struct address_request *request, size_t *unresolve
 		r = read_input(&a);
 	if (r == 0) {
 		m = symbolizer_module(s, request->path, &request->build_id);
-		resolve_all(&a, s, m);
-		r = print_all(&a);
-		*unresolved = count_unresolved(&a);
+		r = answer_all(&a, s, m, unresolved);
 		places_tell((void *)&request->detail, m);
 		if (*unresolved > 0)
 			say_why(request, m, *unresolved, a.list.count);
 	}
-	for (size_t i = 0; i < a.list.count; i++)
-		free(a.list.items[i].frames);
 	VEC_FREE(&a.list);
 	free(a.input);
 	symbolizer_free(s);

@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,10 @@ static void print_usage(FILE *to)
 
 int main(int argc, char **argv)
 {
+	/* Units of debug information come and go by the megabyte: what one has left the next takes,
+	 * without the kernel in between. */
+	mallopt(M_MMAP_THRESHOLD, 4 << 20);
+	mallopt(M_TRIM_THRESHOLD, 64 << 20);
 	if (argc < 2) {
 		print_usage(stderr);
 		return EXIT_USAGE;

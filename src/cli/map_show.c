@@ -13,43 +13,54 @@
 #include "cli/map_file.h"
 #include "cli/message.h"
 
-static const char *name_of(const struct map_frame *f)
+static const char *text_of(struct map_reader *map, uint32_t string, const char *without)
 {
-	return f->name ? f->name : f->linkage_name ? f->linkage_name : "??";
+	const char *text = map_reader_string(map, string);
+
+	return text ? text : without;
 }
 
 static void dump_text(void *context, uint64_t vaddr, uint64_t end, const struct map_frame *frames,
 	size_t count)
 {
+	struct map_reader *map = context;
+
 	for (size_t i = 0; i < count; i++) {
 		const struct map_frame *f = &frames[i];
+		struct map_function function = { .name = 0 };
 
+		map_reader_function(map, f->function, &function);
 		if (i == 0)
 			printf("0x%llx-0x%llx ", (unsigned long long)vaddr,
 				(unsigned long long)end);
 		else
 			printf(" (inlined by) ");
-		printf("%s at %s:%u:%u\n", name_of(f), f->file ? f->file : "??", f->line,
-			f->column);
+		printf("%s at ", text_of(map, function.name ? function.name : function.linkage_name,
+				       "??"));
+		printf("%s:%u:%u\n", text_of(map, f->file, "??"), f->line, f->column);
 	}
 }
 
 static void dump_json(void *context, uint64_t vaddr, uint64_t end, const struct map_frame *frames,
 	size_t count)
 {
+	struct map_reader *map = context;
+
 	printf("{\"start\":\"0x%llx\",\"end\":\"0x%llx\",\"frames\":[", (unsigned long long)vaddr,
 		(unsigned long long)end);
 	for (size_t i = 0; i < count; i++) {
 		const struct map_frame *f = &frames[i];
+		struct map_function function = { .name = 0 };
 
+		map_reader_function(map, f->function, &function);
 		printf("%s{\"function\":", i ? "," : "");
-		json_string(stdout, f->name ? f->name : "");
+		json_string(stdout, text_of(map, function.name, ""));
 		printf(",\"linkage_name\":");
-		json_string(stdout, f->linkage_name ? f->linkage_name : "");
+		json_string(stdout, text_of(map, function.linkage_name, ""));
 		printf(",\"file\":");
-		json_string(stdout, f->file ? f->file : "");
+		json_string(stdout, text_of(map, f->file, ""));
 		printf(",\"line\":%u,\"column\":%u,\"start_line\":%u}", f->line, f->column,
-			f->start_line);
+			function.start_line);
 	}
 	printf("]}\n");
 }
@@ -91,7 +102,7 @@ int map_dump(const char *path, bool as_json)
 	if (map_file_open(path, &f))
 		return EXIT_OWN_ERROR;
 	print_header(f.map, as_json);
-	map_reader_visit(f.map, as_json ? dump_json : dump_text, NULL);
+	map_reader_visit(f.map, as_json ? dump_json : dump_text, f.map);
 	map_file_close(&f);
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return EXIT_OK;

@@ -13,7 +13,7 @@
 #define GSYM_VERSION 1
 #define GSYM_ID_SIZE_MAX 20
 #define GSYM_SIZE_MAX (1u << 30) /* of the functions: a hostile map can ask for any size */
-#define UNKNOWN UINT32_MAX
+#define STRING_WORK_MAX (UINT64_C(1) << 32) /* bytes read, each string once: likewise */
 
 struct gsym_header {
 	uint32_t magic;
@@ -42,7 +42,7 @@ struct conversion {
 	VEC(struct entry) entries;
 	VEC(struct file) files;
 	struct table by_text, by_file;
-	uint32_t *names, *file_numbers; /* ours by the map's; UNKNOWN: not asked yet */
+	uint32_t *names, *file_numbers; /* ours by the map's; 0: not asked yet */
 	struct gsym_function function; /* the one that is being read; empty: none */
 	uint64_t end; /* of all that was read */
 	int error;
@@ -94,15 +94,27 @@ static uint32_t file_number(struct conversion *c, const char *path)
 	return (uint32_t)index;
 }
 
+static const char *name_of(struct map_reader *map, uint32_t function)
+{
+	struct map_function f;
+	const char *text = NULL;
+
+	if (map_reader_function(map, function, &f))
+		text = map_reader_string(map, f.name ? f.name : f.linkage_name);
+	return text ? text : "??";
+}
+
 static struct gsym_place place_of(struct conversion *c, const struct map_frame *f)
 {
-	uint32_t *name = &c->names[f->function], *file = &c->file_numbers[f->file_number];
-	const char *text = f->name ? f->name : f->linkage_name;
+	uint32_t *name = &c->names[f->function], *file = &c->file_numbers[f->file];
+	const char *path;
 
-	if (*name == UNKNOWN)
-		*name = string_offset(c, text ? text : "??");
-	if (*file == UNKNOWN)
-		*file = f->file ? file_number(c, f->file) : 0;
+	if (*name == 0)
+		*name = string_offset(c, name_of(c->map, f->function));
+	if (*file == 0 && f->file) {
+		path = map_reader_string(c->map, f->file);
+		*file = path ? file_number(c, path) : c->function.unknown_file;
+	}
 	return (struct gsym_place){ *name, *file, f->line };
 }
 
@@ -128,7 +140,8 @@ static void add_range(void *context, uint64_t vaddr, uint64_t end, const struct 
 	struct conversion *c = context;
 	struct gsym_function *f = &c->function;
 
-	if (end - map_reader_header(c->map)->base > UINT32_MAX)
+	if (end - map_reader_header(c->map)->base > UINT32_MAX ||
+		map_reader_string_work(c->map) > STRING_WORK_MAX)
 		c->error = -EFBIG;
 	/* Without a name GSYM has no function; a hostile map can go backwards. */
 	if (count == 0 || !frames[count - 1].function || vaddr < c->end || c->error)
@@ -143,20 +156,16 @@ static void add_range(void *context, uint64_t vaddr, uint64_t end, const struct 
 	c->end = end;
 }
 
-static uint32_t *unknown_numbers(uint64_t count)
-{
-	uint32_t *numbers = xreallocarray(NULL, count + 1, sizeof(*numbers));
-
-	memset(numbers, 0xff, (count + 1) * sizeof(*numbers));
-	return numbers;
-}
-
 static void read_map(struct conversion *c)
 {
 	const struct map_section *sections = map_reader_header(c->map)->sections;
 
-	c->names = unknown_numbers(sections[MAP_FUNCTIONS].count);
-	c->file_numbers = unknown_numbers(sections[MAP_STRINGS].count);
+	c->names = calloc(sections[MAP_FUNCTIONS].count + 1, sizeof(*c->names));
+	c->file_numbers = calloc(sections[MAP_STRINGS].count + 1, sizeof(*c->file_numbers));
+	if (!c->names || !c->file_numbers) {
+		c->error = -EFBIG;
+		return;
+	}
 	output_u8(&c->strings, '\0'); /* offset 0 is the empty string, file 0 is none */
 	*VEC_PUSH(&c->files) = (struct file){ 0, 0 };
 	c->function.unknown_file = file_number(c, "??");

@@ -5,10 +5,10 @@
  *     header | ranges | locations | functions | strings
  *
  * Each section is a table of records that differ little from the one before, cut into blocks that
- * can be read by themselves: first an index, one entry a block, then the blocks.  So a question
- * is a binary search in an index and the reading of one block in each section, and a map is used
- * straight from a mapped file.  Numbers in blocks are LEB128 (DWARF 5 section 7.6), all others
- * little-endian.
+ * can be read by themselves: first an index, one entry a block, then the blocks.  In the file a
+ * section is packed page by page (pages.h).  So a question is a binary search in an index and the
+ * reading of one block in each section, for which a few pages are unpacked.  Numbers in blocks are
+ * LEB128 (DWARF 5 section 7.6), all others little-endian.
  *
  * Ranges: struct map_range_block, then for each record ULEB128 address less that before it (in the
  * block; the first is the index's) and SLEB128 location less that before it (the first counts from
@@ -38,7 +38,7 @@
 #include <stdint.h>
 
 #define MAP_MAGIC "PLUGPSYM"
-#define MAP_VERSION 1
+#define MAP_VERSION 2
 
 #define MAP_RANGES_PER_BLOCK 32
 #define MAP_RECORDS_PER_BLOCK 16
@@ -55,7 +55,8 @@ enum map_section_number {
 
 struct map_section {
 	uint64_t offset; /* in the file */
-	uint64_t size; /* bytes, the index included */
+	uint64_t packed_size; /* bytes there */
+	uint64_t size; /* bytes when unpacked, the index included */
 	uint64_t count; /* of records */
 };
 
@@ -89,7 +90,7 @@ struct map_header {
 	struct map_segment segments[MAP_SEGMENTS_MAX];
 	struct map_section sections[MAP_SECTION_COUNT];
 };
-static_assert(sizeof(struct map_header) == 544, "map format changed");
+static_assert(sizeof(struct map_header) == 576, "map format changed");
 
 struct map_range_block {
 	uint32_t address; /* of the first record, from the header's base */

@@ -8,27 +8,21 @@
 
 #include "base/bytes.h"
 #include "base/xalloc.h"
+#include "mapstore/pages.h"
+
+#define UNPACKED_SIZE_MAX (48u << 20)
 
 struct section {
-	struct bytes bytes;
+	struct pages pages;
 	uint64_t count;
 	uint64_t block_count;
-};
-
-struct function {
-	const char *linkage_name, *name;
-	uint32_t start_line;
-	bool is_read;
 };
 
 struct map_reader {
 	const struct map_header *header;
 	struct section sections[MAP_SECTION_COUNT];
-	/* What was asked for before, by number; an entry costs less than the bytes it stands for
-	 * could, as the counts are checked. */
-	char **strings;
-	struct function *functions;
-	uint64_t text_left; /* bytes of strings, against hostile maps: each can be long */
+	uint64_t string_work;
+	char text[MAP_STRING_SIZE_MAX]; /* the last string */
 };
 
 static uint32_t crc_of_header(const struct map_header *header)
@@ -39,26 +33,32 @@ static uint32_t crc_of_header(const struct map_header *header)
 	return (uint32_t)crc32_z(0, (const uint8_t *)&h, sizeof(h));
 }
 
-static size_t per_block(int section)
-{
-	return section == MAP_RANGES ? MAP_RANGES_PER_BLOCK : MAP_RECORDS_PER_BLOCK;
-}
+/* How a section is cut into blocks. */
+static const struct {
+	size_t records, entry_size;
+	size_t size_max; /* bytes of a block: what its numbers can take at most */
+} blocks[] = {
+	[MAP_RANGES] = { MAP_RANGES_PER_BLOCK, sizeof(struct map_range_block),
+		MAP_RANGES_PER_BLOCK * 2 * 10 },
+	[MAP_LOCATIONS] = { MAP_RECORDS_PER_BLOCK, 4, MAP_RECORDS_PER_BLOCK * (1 + 5 * 10) },
+	[MAP_FUNCTIONS] = { MAP_RECORDS_PER_BLOCK, 4, MAP_RECORDS_PER_BLOCK * 3 * 10 },
+	[MAP_STRINGS] = { MAP_RECORDS_PER_BLOCK, 4,
+		MAP_RECORDS_PER_BLOCK * (2 * 10 + MAP_STRING_SIZE_MAX) },
+};
 
-/* No record of a section takes fewer bytes. */
-static bool open_section(
-	struct map_reader *r, int number, const uint8_t *data, size_t size)
+/* No record of a section takes fewer bytes than one. */
+static bool open_section(struct map_reader *r, int number, const uint8_t *data, size_t size)
 {
 	const struct map_section *s = &r->header->sections[number];
-	const size_t entry_size = number == MAP_RANGES ? sizeof(struct map_range_block) : 4;
 	struct section *opened = &r->sections[number];
 
-	if (s->offset < sizeof(*r->header) || s->offset > size || s->size > size - s->offset ||
-		s->count > s->size)
+	if (s->offset < sizeof(*r->header) || s->offset > size ||
+		s->packed_size > size - s->offset || s->count > s->size)
 		return false;
-	opened->bytes = bytes_over(data + s->offset, s->size);
 	opened->count = s->count;
-	opened->block_count = (s->count + per_block(number) - 1) / per_block(number);
-	return opened->block_count <= s->size / entry_size;
+	opened->block_count = (s->count + blocks[number].records - 1) / blocks[number].records;
+	return opened->block_count <= s->size / blocks[number].entry_size &&
+		pages_open(&opened->pages, bytes_over(data + s->offset, s->packed_size), s->size);
 }
 
 static int check_header(const struct map_header *h, size_t size)
@@ -91,9 +91,6 @@ int map_reader_open(const void *data, size_t size, struct map_reader **ret)
 		map_reader_free(r);
 		return error;
 	}
-	r->text_left = 64 * (uint64_t)size + MAP_STRING_SIZE_MAX;
-	r->strings = xcalloc(r->sections[MAP_STRINGS].count + 1, sizeof(*r->strings));
-	r->functions = xcalloc(r->sections[MAP_FUNCTIONS].count + 1, sizeof(*r->functions));
 	*ret = r;
 	return 0;
 }
@@ -102,10 +99,8 @@ void map_reader_free(struct map_reader *r)
 {
 	if (!r)
 		return;
-	for (uint64_t i = 0; r->strings && i <= r->sections[MAP_STRINGS].count; i++)
-		free(r->strings[i]);
-	free(r->strings);
-	free(r->functions);
+	for (int i = 0; i < MAP_SECTION_COUNT; i++)
+		pages_close(&r->sections[i].pages);
 	free(r);
 }
 
@@ -122,15 +117,47 @@ void map_reader_build_id(const struct map_reader *r, struct build_id *id)
 	memcpy(id->bytes, r->header->build_id, id->size);
 }
 
-/* A cursor at the block that holds record INDEX; *SKIP records come before it there. */
-static struct bytes block_at(const struct section *s, uint64_t index, uint64_t *skip)
+/* When too much is unpacked it is dropped, section FIRST and the following: what is in use must not
+ * be among them. */
+static void trim(struct map_reader *r, int first)
 {
-	struct bytes at = s->bytes, block = s->bytes;
+	uint64_t size = 0;
 
+	for (int i = 0; i < MAP_SECTION_COUNT; i++)
+		size += r->sections[i].pages.unpacked_size;
+	for (int i = first; i < MAP_SECTION_COUNT && size > UNPACKED_SIZE_MAX; i++)
+		pages_forget(&r->sections[i].pages);
+}
+
+/* The last field of an index entry: where block number BLOCK starts. */
+static uint32_t block_offset(struct section *s, int number, uint64_t block)
+{
+	const size_t entry_size = blocks[number].entry_size;
+	struct bytes at = pages_at(&s->pages, (block + 1) * entry_size - 4, 4);
+
+	return bytes_u32(&at);
+}
+
+/* A cursor over block number BLOCK. */
+static struct bytes block_at(struct map_reader *r, int number, uint64_t block)
+{
+	struct section *s = &r->sections[number];
+	const uint64_t start = block_offset(s, number, block);
+	const uint64_t end = block + 1 < s->block_count ? block_offset(s, number, block + 1)
+							: s->pages.size;
+	const uint64_t size = end > start ? end - start : 0;
+
+	return pages_at(&s->pages, start,
+		size < blocks[number].size_max ? size : blocks[number].size_max);
+}
+
+/* A cursor at the block that holds record INDEX, of a section with MAP_RECORDS_PER_BLOCK; *SKIP
+ * records come before it there. */
+static struct bytes record_block(
+	struct map_reader *r, int number, uint64_t index, uint64_t *skip)
+{
 	*skip = index % MAP_RECORDS_PER_BLOCK;
-	bytes_skip(&at, index / MAP_RECORDS_PER_BLOCK * 4);
-	bytes_skip(&block, bytes_u32(&at));
-	return block;
+	return block_at(r, number, index / MAP_RECORDS_PER_BLOCK);
 }
 
 /* Front-coded: each string is made from the one before. */
@@ -151,53 +178,53 @@ static bool read_string(struct bytes *at, char *text, size_t *size)
 
 const char *map_reader_string(struct map_reader *r, uint32_t number)
 {
-	static char text[MAP_STRING_SIZE_MAX];
-	const struct section *s = &r->sections[MAP_STRINGS];
 	struct bytes at;
 	uint64_t skip;
 	size_t size = 0;
 
-	if (number == 0 || number > s->count)
+	if (number == 0 || number > r->sections[MAP_STRINGS].count)
 		return NULL;
-	if (r->strings[number])
-		return r->strings[number];
-	at = block_at(s, number - 1, &skip);
+	trim(r, MAP_LOCATIONS); /* a visit of ranges may be under way */
+	at = record_block(r, MAP_STRINGS, number - 1, &skip);
 	do {
-		if (!read_string(&at, text, &size))
+		if (!read_string(&at, r->text, &size))
 			return NULL;
+		r->string_work += size;
 	} while (skip-- > 0);
-	if (size > r->text_left)
-		return NULL;
-	r->text_left -= size;
-	r->strings[number] = xstrndup(text, size);
-	return r->strings[number];
+	r->text[size] = '\0';
+	return r->text;
 }
 
-static const struct function *find_function(struct map_reader *r, uint32_t number)
+uint64_t map_reader_string_work(const struct map_reader *r)
 {
-	const struct section *s = &r->sections[MAP_FUNCTIONS];
-	struct function *f;
-	uint64_t linkage_name, name, start_line, skip;
+	return r->string_work;
+}
+
+static uint32_t read_number(struct bytes *at)
+{
+	const uint64_t number = bytes_uleb128(at);
+
+	return number <= INT32_MAX ? (uint32_t)number : 0;
+}
+
+bool map_reader_function(struct map_reader *r, uint32_t number, struct map_function *f)
+{
+	struct map_function read = { .name = 0 };
+	uint64_t skip;
 	struct bytes at;
 
-	if (number == 0 || number > s->count)
-		return NULL;
-	f = &r->functions[number];
-	if (f->is_read)
-		return f;
-	at = block_at(s, number - 1, &skip);
+	if (number == 0 || number > r->sections[MAP_FUNCTIONS].count)
+		return false;
+	trim(r, MAP_LOCATIONS);
+	at = record_block(r, MAP_FUNCTIONS, number - 1, &skip);
 	do {
-		linkage_name = bytes_uleb128(&at);
-		name = bytes_uleb128(&at);
-		start_line = bytes_uleb128(&at);
+		read.linkage_name = read_number(&at);
+		read.name = read_number(&at);
+		read.start_line = read_number(&at);
 	} while (skip-- > 0);
-	f->is_read = true;
-	if (!bytes_ok(&at) || linkage_name > UINT32_MAX || name > UINT32_MAX)
-		return f;
-	f->linkage_name = map_reader_string(r, (uint32_t)linkage_name);
-	f->name = map_reader_string(r, (uint32_t)name);
-	f->start_line = start_line <= INT32_MAX ? (uint32_t)start_line : 0;
-	return f;
+	if (bytes_ok(&at))
+		*f = read;
+	return bytes_ok(&at);
 }
 
 struct location {
@@ -222,15 +249,14 @@ static void read_location(struct bytes *at, struct location *l, uint32_t number)
 	l->caller = distance > 0 && distance < number ? number - (uint32_t)distance : 0;
 }
 
-static bool find_location(const struct map_reader *r, uint32_t number, struct location *l)
+static bool find_location(struct map_reader *r, uint32_t number, struct location *l)
 {
-	const struct section *s = &r->sections[MAP_LOCATIONS];
 	struct bytes at;
 	uint64_t skip;
 
-	if (number == 0 || number > s->count)
+	if (number == 0 || number > r->sections[MAP_LOCATIONS].count)
 		return false;
-	at = block_at(s, number - 1, &skip);
+	at = record_block(r, MAP_LOCATIONS, number - 1, &skip);
 	*l = (struct location){ .function = 0 };
 	do {
 		read_location(&at, l, number);
@@ -241,44 +267,39 @@ static bool find_location(const struct map_reader *r, uint32_t number, struct lo
 static size_t read_chain(
 	struct map_reader *r, uint32_t number, struct map_frame frames[static MAP_DEPTH_MAX])
 {
+	const struct section *sections = r->sections;
 	struct location l;
 	size_t count = 0;
 
 	while (count < MAP_DEPTH_MAX && find_location(r, number, &l)) {
-		const struct function *f = find_function(r, l.function);
-
 		frames[count++] = (struct map_frame){
-			.linkage_name = f ? f->linkage_name : NULL,
-			.name = f ? f->name : NULL,
-			.start_line = f ? f->start_line : 0,
-			.file = map_reader_string(r, l.file),
+			.function = l.function <= sections[MAP_FUNCTIONS].count ? l.function : 0,
+			.file = l.file <= sections[MAP_STRINGS].count ? l.file : 0,
 			.line = l.line <= INT32_MAX ? l.line : 0,
 			.column = l.column <= INT32_MAX ? l.column : 0,
-			.function = f ? l.function : 0,
-			.file_number = l.file <= r->sections[MAP_STRINGS].count ? l.file : 0,
 		};
 		number = l.caller;
 	}
 	return count;
 }
 
-static struct map_range_block range_block(const struct section *s, uint64_t index)
+static uint32_t block_address(struct section *s, uint64_t block)
 {
-	struct map_range_block block;
+	struct bytes at =
+		pages_at(&s->pages, block * sizeof(struct map_range_block), sizeof(uint32_t));
 
-	memcpy(&block, s->bytes.at + index * sizeof(block), sizeof(block));
-	return block;
+	return bytes_u32(&at);
 }
 
 /* The block that ADDRESS belongs to; false: it lies before all. */
-static bool find_block(const struct section *s, uint32_t address, uint64_t *index)
+static bool find_block(struct section *s, uint32_t address, uint64_t *index)
 {
 	uint64_t low = 0, high = s->block_count;
 
 	while (low < high) {
 		const uint64_t middle = low + (high - low) / 2;
 
-		if (range_block(s, middle).address <= address)
+		if (block_address(s, middle) <= address)
 			low = middle + 1;
 		else
 			high = middle;
@@ -294,15 +315,15 @@ struct range_cursor {
 	uint32_t location;
 };
 
-static void open_block(const struct section *s, uint64_t index, struct range_cursor *c)
+static void open_block(struct map_reader *r, uint64_t block, struct range_cursor *c)
 {
-	const struct map_range_block block = range_block(s, index);
-	const uint64_t first = index * MAP_RANGES_PER_BLOCK;
+	struct section *s = &r->sections[MAP_RANGES];
+	const uint64_t first = block * MAP_RANGES_PER_BLOCK;
 
-	*c = (struct range_cursor){ .at = s->bytes, .address = block.address };
+	*c = (struct range_cursor){ .at = block_at(r, MAP_RANGES, block),
+		.address = block_address(s, block) };
 	c->left = s->count - first < MAP_RANGES_PER_BLOCK ? s->count - first
 							  : MAP_RANGES_PER_BLOCK;
-	bytes_skip(&c->at, block.offset);
 }
 
 static bool next_range(struct range_cursor *c)
@@ -318,16 +339,16 @@ static bool next_range(struct range_cursor *c)
 size_t map_reader_find(
 	struct map_reader *r, uint64_t vaddr, struct map_frame frames[static MAP_DEPTH_MAX])
 {
-	const struct section *s = &r->sections[MAP_RANGES];
 	const uint64_t address = vaddr - r->header->base;
 	struct range_cursor c;
 	uint32_t location = 0;
 	uint64_t index;
 
+	trim(r, MAP_RANGES);
 	if (vaddr < r->header->base || address > UINT32_MAX ||
-		!find_block(s, (uint32_t)address, &index))
+		!find_block(&r->sections[MAP_RANGES], (uint32_t)address, &index))
 		return 0;
-	open_block(s, index, &c);
+	open_block(r, index, &c);
 	while (next_range(&c) && c.address <= address)
 		location = c.location;
 	return bytes_ok(&c.at) ? read_chain(r, location, frames) : 0;
@@ -336,13 +357,14 @@ size_t map_reader_find(
 void map_reader_visit(struct map_reader *r, map_range_visitor *visit, void *context)
 {
 	static struct map_frame frames[MAP_DEPTH_MAX];
-	const struct section *s = &r->sections[MAP_RANGES];
+	const uint64_t block_count = r->sections[MAP_RANGES].block_count;
 	uint64_t vaddr = 0;
 	uint32_t location = 0;
 	struct range_cursor c;
 
-	for (uint64_t i = 0; i < s->block_count; i++) {
-		open_block(s, i, &c);
+	for (uint64_t i = 0; i < block_count; i++) {
+		trim(r, MAP_RANGES);
+		open_block(r, i, &c);
 		while (next_range(&c)) {
 			const uint64_t next = r->header->base + c.address;
 

@@ -6,10 +6,12 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "base/compiler.h"
 #include "base/hash.h"
 #include "base/table.h"
 #include "base/vec.h"
 #include "mapstore/output.h"
+#include "mapstore/pages.h"
 
 struct string {
 	char *text;
@@ -26,12 +28,20 @@ struct range {
 	uint32_t location;
 };
 
+/* A record for each change: what was known ends where nothing follows at once. */
+struct change {
+	uint64_t vaddr;
+	uint32_t location;
+};
+
 struct map_writer {
 	VEC(struct string) strings;
 	VEC(struct function) functions;
 	VEC(struct map_location) locations;
 	VEC(struct range) ranges;
-	struct table by_text, by_function, by_location;
+	VEC(struct change) changes;
+	struct table by_text, by_function;
+	uint32_t recent[4096]; /* locations, by hash; 0: none */
 };
 
 struct map_writer *map_writer_new(void)
@@ -49,9 +59,9 @@ void map_writer_free(struct map_writer *w)
 	VEC_FREE(&w->functions);
 	VEC_FREE(&w->locations);
 	VEC_FREE(&w->ranges);
+	VEC_FREE(&w->changes);
 	table_free(&w->by_text);
 	table_free(&w->by_function);
-	table_free(&w->by_location);
 	free(w);
 }
 
@@ -101,24 +111,18 @@ uint32_t map_writer_function(
 	return (uint32_t)index + 1;
 }
 
-static bool same_location(const void *context, size_t index, const void *key)
-{
-	const struct map_writer *w = context;
-
-	return memcmp(&w->locations.items[index], key, sizeof(struct map_location)) == 0;
-}
-
+/* There are millions, and equal ones are near each other. */
 uint32_t map_writer_location(struct map_writer *w, const struct map_location *location)
 {
 	const uint64_t hash = hash_bytes(location, sizeof(*location));
-	size_t index;
+	uint32_t *recent = &w->recent[hash % ARRAY_SIZE(w->recent)];
 
-	if (!table_find(&w->by_location, hash, same_location, w, location, &index)) {
-		index = w->locations.count;
+	if (*recent == 0 ||
+		memcmp(&w->locations.items[*recent - 1], location, sizeof(*location)) != 0) {
 		*VEC_PUSH(&w->locations) = *location;
-		table_insert(&w->by_location, hash, index);
+		*recent = (uint32_t)w->locations.count;
 	}
-	return (uint32_t)index + 1;
+	return *recent;
 }
 
 void map_writer_range(struct map_writer *w, uint64_t vaddr, uint64_t end, uint32_t location)
@@ -138,36 +142,23 @@ void map_writer_range(struct map_writer *w, uint64_t vaddr, uint64_t end, uint32
 /* A section in the making: the index is known in size before the blocks are. */
 struct table_writer {
 	struct output *out;
-	size_t start; /* of the section */
 	size_t entry_size; /* of the index */
 };
 
 static struct table_writer begin_table(
 	struct output *out, size_t count, size_t per_block, size_t entry_size)
 {
-	struct table_writer t = { out, out->bytes.count, entry_size };
-	const size_t index_size = (count + per_block - 1) / per_block * entry_size;
+	struct table_writer t = { out, entry_size };
 
-	out->bytes.items = vec_grow(
-		out->bytes.items, &out->bytes.capacity, out->bytes.count, index_size, 1);
-	out->bytes.count += index_size;
+	for (size_t i = 0; i < (count + per_block - 1) / per_block * entry_size / 4; i++)
+		output_u32(out, 0);
 	return t;
 }
 
 /* The offset of block number BLOCK, which begins here, becomes the last field of its entry. */
 static void begin_block(struct table_writer *t, size_t block)
 {
-	const uint32_t offset = (uint32_t)(t->out->bytes.count - t->start);
-
-	memcpy(t->out->bytes.items + t->start + (block + 1) * t->entry_size - sizeof(offset),
-		&offset, sizeof(offset));
-}
-
-static void end_table(struct table_writer *t, struct map_section *section, size_t count)
-{
-	*section = (struct map_section){ .offset = sizeof(struct map_header) + t->start,
-		.size = t->out->bytes.count - t->start,
-		.count = count };
+	output_set_u32(t->out, (block + 1) * t->entry_size - 4, (uint32_t)t->out->bytes.count);
 }
 
 static int by_text(const void *left, const void *right)
@@ -187,7 +178,7 @@ static size_t common_prefix(const char *a, const char *b)
 }
 
 /* Sorted, so that each is like the one before; gives every string its number. */
-static void put_strings(struct map_writer *w, struct output *out, struct map_section *section)
+static size_t put_strings(struct map_writer *w, struct output *out)
 {
 	const size_t count = w->strings.count;
 	struct string **order = xcalloc(count + 1, sizeof(struct string *));
@@ -208,8 +199,8 @@ static void put_strings(struct map_writer *w, struct output *out, struct map_sec
 		output_uleb128(out, order[i]->size - shared);
 		output_bytes(out, order[i]->text + shared, order[i]->size - shared);
 	}
-	end_table(&t, section, count);
 	free(order);
+	return count;
 }
 
 static uint32_t number_of(const struct map_writer *w, uint32_t string)
@@ -217,8 +208,7 @@ static uint32_t number_of(const struct map_writer *w, uint32_t string)
 	return string ? w->strings.items[string - 1].number : 0;
 }
 
-static void put_functions(
-	const struct map_writer *w, struct output *out, struct map_section *section)
+static size_t put_functions(struct map_writer *w, struct output *out)
 {
 	struct table_writer t =
 		begin_table(out, w->functions.count, MAP_RECORDS_PER_BLOCK, 4);
@@ -232,7 +222,7 @@ static void put_functions(
 		output_uleb128(out, number_of(w, f->name));
 		output_uleb128(out, f->start_line);
 	}
-	end_table(&t, section, w->functions.count);
+	return w->functions.count;
 }
 
 static void put_location(struct output *out, const struct map_location *l,
@@ -257,8 +247,7 @@ static void put_location(struct output *out, const struct map_location *l,
 		output_uleb128(out, number - l->caller);
 }
 
-static void put_locations(
-	const struct map_writer *w, struct output *out, struct map_section *section)
+static size_t put_locations(struct map_writer *w, struct output *out)
 {
 	struct table_writer t =
 		begin_table(out, w->locations.count, MAP_RECORDS_PER_BLOCK, 4);
@@ -275,69 +264,128 @@ static void put_locations(
 		put_location(out, &l, &before, (uint32_t)i + 1);
 		before = l;
 	}
-	end_table(&t, section, w->locations.count);
+	return w->locations.count;
 }
 
-static int by_vaddr(const void *left, const void *right)
+static void merge(struct range *to, const struct range *a, const struct range *a_end,
+	const struct range *b, const struct range *b_end)
 {
-	const struct range *a = left, *b = right;
-
-	return a->vaddr < b->vaddr ? -1 : a->vaddr > b->vaddr;
+	while (a < a_end && b < b_end)
+		*to++ = b->vaddr < a->vaddr ? *b++ : *a++;
+	memcpy(to, a, (size_t)(a_end - a) * sizeof(*a));
+	memcpy(to + (a_end - a), b, (size_t)(b_end - b) * sizeof(*b));
 }
 
-/* A record for each change: what was known ends where nothing follows at once. */
-struct change {
-	uint64_t vaddr;
-	uint32_t location;
-};
+/* Where the range at START and those that follow it in order end. */
+static size_t run_end(const struct range *ranges, size_t start, size_t count)
+{
+	size_t end = start < count ? start + 1 : count;
 
-struct changes {
-	VEC(struct change) list;
-};
+	while (end < count && ranges[end].vaddr >= ranges[end - 1].vaddr)
+		end++;
+	return end;
+}
 
-static void find_changes(struct map_writer *w, struct changes *changes)
+/* Units come in any order, but in each they are in order: runs are merged until one is left. */
+static void sort_ranges(struct map_writer *w)
+{
+	const size_t count = w->ranges.count;
+	struct range *from = w->ranges.items, *to = xreallocarray(NULL, count + 1, sizeof(*to));
+	size_t run_count;
+
+	do {
+		struct range *swap = from;
+
+		run_count = 0;
+		for (size_t start = 0; start < count; run_count++) {
+			const size_t middle = run_end(from, start, count);
+			const size_t end = run_end(from, middle, count);
+
+			merge(to + start, from + start, from + middle, from + middle, from + end);
+			start = end;
+		}
+		from = to;
+		to = swap;
+	} while (run_count > 1);
+	w->ranges.items = from;
+	w->ranges.capacity = count + 1;
+	free(to);
+}
+
+static void find_changes(struct map_writer *w)
 {
 	uint64_t end = 0;
 
-	qsort(w->ranges.items, w->ranges.count, sizeof(*w->ranges.items), by_vaddr);
+	sort_ranges(w);
 	for (size_t i = 0; i < w->ranges.count; i++) {
 		const struct range *r = &w->ranges.items[i];
-		const size_t count = changes->list.count;
+		const size_t count = w->changes.count;
 
 		if (count > 0 && end < r->vaddr)
-			*VEC_PUSH(&changes->list) = (struct change){ end, 0 };
+			*VEC_PUSH(&w->changes) = (struct change){ end, 0 };
 		if (count == 0 || end < r->vaddr ||
-			changes->list.items[count - 1].location != r->location)
-			*VEC_PUSH(&changes->list) = (struct change){ r->vaddr, r->location };
+			w->changes.items[count - 1].location != r->location)
+			*VEC_PUSH(&w->changes) = (struct change){ r->vaddr, r->location };
 		end = r->end;
 	}
-	*VEC_PUSH(&changes->list) = (struct change){ end, 0 };
+	*VEC_PUSH(&w->changes) = (struct change){ end, 0 };
 }
 
-static void put_ranges(const struct changes *changes, struct output *out, uint64_t base,
-	struct map_section *section)
+static size_t put_ranges(struct map_writer *w, struct output *out)
 {
-	const size_t count = changes->list.count;
+	const size_t count = w->changes.count;
+	const uint64_t base = w->changes.items[0].vaddr;
 	struct table_writer t = begin_table(
 		out, count, MAP_RANGES_PER_BLOCK, sizeof(struct map_range_block));
 	struct change before = { .vaddr = 0 };
 
 	for (size_t i = 0; i < count; i++) {
-		const struct change c = changes->list.items[i];
+		const struct change c = w->changes.items[i];
 
 		if (i % MAP_RANGES_PER_BLOCK == 0) {
-			const uint32_t address = (uint32_t)(c.vaddr - base);
-
 			begin_block(&t, i / MAP_RANGES_PER_BLOCK);
-			memcpy(out->bytes.items + t.start + i / MAP_RANGES_PER_BLOCK * t.entry_size,
-				&address, sizeof(address));
+			output_set_u32(out, i / MAP_RANGES_PER_BLOCK * t.entry_size,
+				(uint32_t)(c.vaddr - base));
 			before = (struct change){ .vaddr = c.vaddr };
 		}
 		output_uleb128(out, c.vaddr - before.vaddr);
 		output_sleb128(out, (int64_t)c.location - before.location);
 		before = c;
 	}
-	end_table(&t, section, count);
+	return count;
+}
+
+/* In the order of their numbers in the others: strings get theirs first. */
+static const struct {
+	enum map_section_number number;
+	size_t (*put)(struct map_writer *w, struct output *out); /* how many records */
+} sections[] = {
+	{ MAP_STRINGS, put_strings },
+	{ MAP_FUNCTIONS, put_functions },
+	{ MAP_LOCATIONS, put_locations },
+	{ MAP_RANGES, put_ranges },
+};
+
+static int put_sections(struct map_writer *w, struct map_header *h, struct output *body)
+{
+	struct output section = { .bytes = { NULL, 0, 0 } };
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sections) && r == 0; i++) {
+		struct map_section *s = &h->sections[sections[i].number];
+
+		section.bytes.count = 0;
+		s->count = sections[i].put(w, &section);
+		s->offset = sizeof(*h) + body->bytes.count;
+		s->size = section.bytes.count;
+		if (s->size > UINT32_MAX)
+			r = -EFBIG;
+		else
+			pages_write(body, &section);
+		s->packed_size = sizeof(*h) + body->bytes.count - s->offset;
+	}
+	output_free(&section);
+	return r;
 }
 
 static void finish_header(
@@ -362,28 +410,21 @@ int map_writer_finish(
 	struct map_writer *w, const struct map_source *source, uint8_t **data, size_t *size)
 {
 	const uint32_t name = map_writer_string(w, source->name);
-	struct changes changes = { { NULL, 0, 0 } };
-	struct output body = { { NULL, 0, 0 } };
+	struct output body = { .bytes = { NULL, 0, 0 } };
 	struct map_header h;
 	int r = 0;
 
 	if (w->ranges.count == 0)
 		return -ENODATA;
 	memset(&h, 0, sizeof(h));
-	find_changes(w, &changes);
-	h.base = changes.list.items[0].vaddr;
-	if (changes.list.items[changes.list.count - 1].vaddr - h.base > UINT32_MAX ||
+	find_changes(w);
+	h.base = w->changes.items[0].vaddr;
+	if (w->changes.items[w->changes.count - 1].vaddr - h.base > UINT32_MAX ||
 		w->locations.count > INT32_MAX || w->strings.count > INT32_MAX)
 		r = -EFBIG;
-	if (r == 0) {
-		put_strings(w, &body, &h.sections[MAP_STRINGS]);
-		put_functions(w, &body, &h.sections[MAP_FUNCTIONS]);
-		put_locations(w, &body, &h.sections[MAP_LOCATIONS]);
-		put_ranges(&changes, &body, h.base, &h.sections[MAP_RANGES]);
-		h.source_name = number_of(w, name);
-		if (body.bytes.count > UINT32_MAX)
-			r = -EFBIG;
-	}
+	if (r == 0)
+		r = put_sections(w, &h, &body);
+	h.source_name = number_of(w, name);
 	if (r == 0) {
 		finish_header(&h, source, &body);
 		*size = h.file_size;
@@ -391,7 +432,6 @@ int map_writer_finish(
 		memcpy(*data, &h, sizeof(h));
 		memcpy(*data + sizeof(h), body.bytes.items, body.bytes.count);
 	}
-	VEC_FREE(&body.bytes);
-	VEC_FREE(&changes.list);
+	output_free(&body);
 	return r;
 }

@@ -15,8 +15,9 @@ struct map_writer;
 struct map_writer *map_writer_new(void);
 void map_writer_free(struct map_writer *w);
 
-/* Numbers for texts, functions and locations; equal ones have equal numbers.  0 is none: NULL gives
- * it, and may be given for each NAME, FILE and CALLER. */
+/* Numbers for texts, functions and locations; equal ones have equal numbers, but for locations that
+ * many others lie between.  0 is none: NULL gives it, and may be given for each NAME, FILE and
+ * CALLER. */
 uint32_t map_writer_string(struct map_writer *w, const char *text);
 uint32_t map_writer_function(
 	struct map_writer *w, uint32_t linkage_name, uint32_t name, uint32_t start_line);

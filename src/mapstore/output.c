@@ -1,32 +1,32 @@
 #include "mapstore/output.h"
 
-#include <stdbool.h>
+#include "base/compiler.h"
 
 void output_free(struct output *out)
 {
 	VEC_FREE(&out->bytes);
 }
 
-static uint8_t *grow(struct output *out, size_t size)
+/* Room for SIZE more bytes. */
+static uint8_t *reserve(struct output *out, size_t size)
 {
-	uint8_t *added;
-
-	out->bytes.items =
-		vec_grow(out->bytes.items, &out->bytes.capacity, out->bytes.count, size, 1);
-	added = out->bytes.items + out->bytes.count;
-	out->bytes.count += size;
-	return added;
+	if (UNLIKELY(out->bytes.capacity - out->bytes.count < size))
+		out->bytes.items = vec_grow(
+			out->bytes.items, &out->bytes.capacity, out->bytes.count, size, 1);
+	return out->bytes.items + out->bytes.count;
 }
 
 void output_bytes(struct output *out, const void *data, size_t size)
 {
 	if (size > 0)
-		memcpy(grow(out, size), data, size);
+		memcpy(reserve(out, size), data, size);
+	out->bytes.count += size;
 }
 
 void output_u8(struct output *out, uint8_t value)
 {
-	*grow(out, 1) = value;
+	*reserve(out, 1) = value;
+	out->bytes.count++;
 }
 
 void output_u32(struct output *out, uint32_t value)
@@ -36,33 +36,22 @@ void output_u32(struct output *out, uint32_t value)
 
 void output_uleb128(struct output *out, uint64_t value)
 {
-	uint8_t bytes[10];
-	size_t count = 0;
+	uint8_t *to = reserve(out, 10);
 
-	do {
-		bytes[count] = (uint8_t)(value & 0x7f);
-		value >>= 7;
-		if (value)
-			bytes[count] |= 0x80;
-		count++;
-	} while (value);
-	output_bytes(out, bytes, count);
+	for (; value >= 0x80; value >>= 7)
+		*to++ = (uint8_t)value | 0x80;
+	*to++ = (uint8_t)value;
+	out->bytes.count = (size_t)(to - out->bytes.items);
 }
 
 void output_sleb128(struct output *out, int64_t value)
 {
-	uint8_t bytes[10];
-	size_t count = 0;
-	bool more = true;
+	uint8_t *to = reserve(out, 10);
 
-	while (more) {
-		const uint8_t low = (uint8_t)(value & 0x7f);
-
-		value >>= 7;
-		more = !((value == 0 && !(low & 0x40)) || (value == -1 && (low & 0x40)));
-		bytes[count++] = more ? low | 0x80 : low;
-	}
-	output_bytes(out, bytes, count);
+	for (; value < -0x40 || value > 0x3f; value >>= 7)
+		*to++ = (uint8_t)value | 0x80;
+	*to++ = (uint8_t)value & 0x7f;
+	out->bytes.count = (size_t)(to - out->bytes.items);
 }
 
 void output_align(struct output *out, size_t alignment)

@@ -2,7 +2,7 @@
 
 #include "base/hash.h"
 
-#define SIZE_MAX_BYTES (64u << 20)
+#define SIZE_MAX_BYTES (8u << 20)
 
 static bool same_unit(const void *context, size_t index, const void *key)
 {

@@ -10,6 +10,7 @@
 /* What the text pool has made of the map's strings, by the map's numbers. */
 struct known_function {
 	const char *linkage_name, *name;
+	uint32_t start_line;
 	bool is_known;
 };
 
@@ -71,6 +72,22 @@ static void copy_segments(struct map_state *m)
 	}
 }
 
+/* NULL: a map that says it holds more than there is memory for cannot be meant. */
+static struct map_state *prepare(struct map_state *m, struct text_pool *texts)
+{
+	const struct map_section *sections = map_reader_header(m->map)->sections;
+
+	m->texts = texts;
+	m->functions = calloc(sections[MAP_FUNCTIONS].count + 1, sizeof(*m->functions));
+	m->files = calloc(sections[MAP_STRINGS].count + 1, sizeof(*m->files));
+	if (m->functions && m->files) {
+		copy_segments(m);
+		return m;
+	}
+	map_close(m);
+	return NULL;
+}
+
 static void *open_in_stores(const struct source_input *input, bool with_lines)
 {
 	const struct build_id *id = input->build_id;
@@ -90,15 +107,7 @@ static void *open_in_stores(const struct source_input *input, bool with_lines)
 		map_close(m);
 		m = NULL;
 	}
-	if (m) {
-		const struct map_section *sections = map_reader_header(m->map)->sections;
-
-		m->texts = input->texts;
-		m->functions = xcalloc(sections[MAP_FUNCTIONS].count + 1, sizeof(*m->functions));
-		m->files = xcalloc(sections[MAP_STRINGS].count + 1, sizeof(*m->files));
-		copy_segments(m);
-	}
-	return m;
+	return m ? prepare(m, input->texts) : NULL;
 }
 
 static void *map_open(const struct source_input *input)
@@ -111,21 +120,30 @@ static void *symbol_map_open(const struct source_input *input)
 	return open_in_stores(input, false);
 }
 
-static const struct known_function *function_of(struct map_state *m, const struct map_frame *f)
+static const char *text_of(struct map_state *m, uint32_t string)
 {
-	struct known_function *known = &m->functions[f->function];
+	return text_pool_add(m->texts, map_reader_string(m->map, string));
+}
 
-	if (!known->is_known)
-		*known = (struct known_function){ text_pool_add(m->texts, f->linkage_name),
-			text_pool_add(m->texts, f->name), true };
+static const struct known_function *function_of(struct map_state *m, uint32_t number)
+{
+	struct known_function *known = &m->functions[number];
+	struct map_function f;
+
+	if (!known->is_known && map_reader_function(m->map, number, &f)) {
+		known->linkage_name = text_of(m, f.linkage_name);
+		known->name = text_of(m, f.name);
+		known->start_line = f.start_line;
+	}
+	known->is_known = true;
 	return known;
 }
 
-static const char *file_of(struct map_state *m, const struct map_frame *f)
+static const char *file_of(struct map_state *m, uint32_t number)
 {
-	if (f->file && !m->files[f->file_number])
-		m->files[f->file_number] = text_pool_add(m->texts, f->file);
-	return m->files[f->file_number];
+	if (number && !m->files[number])
+		m->files[number] = text_of(m, number);
+	return m->files[number];
 }
 
 static bool map_resolve(void *state, uint64_t vaddr, struct source_frames *out)
@@ -135,15 +153,15 @@ static bool map_resolve(void *state, uint64_t vaddr, struct source_frames *out)
 
 	for (size_t i = 0; i < count; i++) {
 		const struct map_frame *f = &m->frames[i];
-		const struct known_function *function = function_of(m, f);
+		const struct known_function *function = function_of(m, f->function);
 
 		*VEC_PUSH(&out->frames) = (struct source_frame){
 			.linkage_name = function->linkage_name,
 			.name = function->name,
-			.file = file_of(m, f),
+			.file = file_of(m, f->file),
 			.line = f->line,
 			.column = f->column,
-			.start_line = f->start_line,
+			.start_line = function->start_line,
 		};
 	}
 	return count > 0;

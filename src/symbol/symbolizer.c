@@ -475,6 +475,14 @@ uint64_t symbol_module_batch(const struct symbol_module *m, uint64_t vaddr)
 	return 0;
 }
 
+bool symbol_module_has_batches(const struct symbol_module *m)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
+		if (m->states[i] && sources[i]->batch)
+			return true;
+	return false;
+}
+
 enum symbol_verdict symbol_module_verdict(const struct symbol_module *m)
 {
 	return m->verdict;

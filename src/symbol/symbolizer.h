@@ -135,6 +135,8 @@ void symbolizer_resolve(struct symbolizer *s, struct symbol_module *m, uint64_t 
 /* Addresses of equal number are cheap to ask for one after the other: a batch that is sorted by
  * module and by this number reads each compilation unit once. */
 uint64_t symbol_module_batch(const struct symbol_module *m, uint64_t vaddr);
+/* False: one address costs as much as the other in any order, as far as is known. */
+bool symbol_module_has_batches(const struct symbol_module *m);
 
 enum symbol_verdict symbol_module_verdict(const struct symbol_module *m);
 /* Files, lines and inlined functions are known, not names alone. */

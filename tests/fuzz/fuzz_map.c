@@ -2,23 +2,39 @@
  * exported. */
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "mapstore/gsym_writer.h"
 #include "mapstore/map_reader.h"
+#include "unit/map_repack.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
+size_t LLVMFuzzerCustomMutator(
+	uint8_t *data, size_t size, size_t max_size, unsigned int seed);
 
-static void set_checksums(uint8_t *map, size_t size)
+static size_t mutate(void *context, uint8_t *bytes, size_t size)
 {
-	struct map_header *h = (void *)map;
+	return size ? LLVMFuzzerMutate(bytes, size, size) : 0;
+}
 
-	if (size < sizeof(*h))
-		return;
-	h->file_size = size;
-	h->body_crc = (uint32_t)crc32_z(0, map + sizeof(*h), size - sizeof(*h));
-	h->header_crc = 0;
-	h->header_crc = (uint32_t)crc32_z(0, map, sizeof(*h));
+/* As it is, or what is packed in it. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
+{
+	struct map_reader *map;
+	uint8_t *changed = NULL;
+	size_t changed_size;
+
+	if (seed % 4 == 0 || map_reader_open(data, size, &map) < 0)
+		return LLVMFuzzerMutate(data, size, max_size);
+	map_reader_free(map);
+	changed = map_repack(data, mutate, NULL, &changed_size);
+	if (!changed || changed_size > max_size) {
+		free(changed);
+		return LLVMFuzzerMutate(data, size, max_size);
+	}
+	memcpy(data, changed, changed_size);
+	free(changed);
+	return changed_size;
 }
 
 static void visit(void *context, uint64_t vaddr, uint64_t end, const struct map_frame *frames,
@@ -37,7 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t gsym_size;
 
 	memcpy(copy, data, size);
-	set_checksums(copy, size);
+	if (size >= sizeof(struct map_header))
+		map_set_checksums(copy, size);
 	if (map_reader_open(copy, size, &map) == 0) {
 		const uint64_t base = map_reader_header(map)->base;
 

@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "base/hash.h"
 #include "mapstore/gsym_writer.h"
 #include "mapstore/map_reader.h"
 #include "mapstore/map_writer.h"
+#include "unit/map_repack.h"
 #include "run_suite.h"
 
 #define PIECES 3000
@@ -75,20 +75,30 @@ static struct map_reader *open_map(void)
 	return map;
 }
 
-static void assert_frame(const struct map_frame *f, uint32_t number)
+static void assert_string(struct map_reader *map, uint32_t number, const char *expected)
 {
+	const char *text = map_reader_string(map, number);
+
+	ck_assert_ptr_nonnull(text);
+	ck_assert_str_eq(text, expected);
+}
+
+static void assert_frame(struct map_reader *map, const struct map_frame *f, uint32_t number)
+{
+	struct map_function function;
 	char linkage_name[32], file[32];
 
 	names_of(number, linkage_name, file);
-	ck_assert_str_eq(f->linkage_name, linkage_name);
-	ck_assert_str_eq(f->file, file);
+	ck_assert(map_reader_function(map, f->function, &function));
+	assert_string(map, function.linkage_name, linkage_name);
+	assert_string(map, f->file, file);
 	if (number % 3)
-		ck_assert_ptr_null(f->name);
+		ck_assert_uint_eq(function.name, 0);
 	else
-		ck_assert_str_eq(f->name, file);
+		assert_string(map, function.name, file);
 	ck_assert_uint_eq(f->line, number % 5000);
 	ck_assert_uint_eq(f->column, number % 90);
-	ck_assert_uint_eq(f->start_line, number % 100);
+	ck_assert_uint_eq(function.start_line, number % 100);
 }
 
 START_TEST(every_address_has_the_frames_that_were_written)
@@ -104,9 +114,9 @@ START_TEST(every_address_has_the_frames_that_were_written)
 			continue;
 		}
 		ck_assert_uint_eq(count, i % 4 + 1);
-		assert_frame(&frames[0], i);
+		assert_frame(map, &frames[0], i);
 		for (uint32_t depth = 1; depth <= i % 4; depth++)
-			assert_frame(&frames[depth], i + depth * 7919);
+			assert_frame(map, &frames[depth], i + depth * 7919);
 	}
 	map_reader_free(map);
 }
@@ -182,43 +192,103 @@ static void ignore_range(void *context, uint64_t vaddr, uint64_t end,
 {
 }
 
-/* As somebody who knows the format would. */
-static void set_checksums(uint8_t *map, size_t map_size)
+static void ask_everything(const uint8_t *map, size_t map_size)
 {
-	struct map_header *h = (void *)map;
+	uint8_t *copy = malloc(map_size); /* for ASan to watch */
+	struct map_reader *reader;
+	uint8_t *gsym;
+	size_t gsym_size;
 
-	h->body_crc = (uint32_t)crc32_z(0, map + sizeof(*h), map_size - sizeof(*h));
-	h->header_crc = 0;
-	h->header_crc = (uint32_t)crc32_z(0, map, sizeof(*h));
+	memcpy(copy, map, map_size);
+	map_set_checksums(copy, map_size);
+	if (map_reader_open(copy, map_size, &reader) == 0) {
+		for (uint32_t at = 0; at < 16 * PIECES; at += 1001)
+			map_reader_find(reader, BASE + at, frames);
+		map_reader_visit(reader, ignore_range, NULL);
+		if (gsym_write(reader, &gsym, &gsym_size) == 0)
+			free(gsym);
+		map_reader_free(reader);
+	}
+	free(copy);
+}
+
+static uint64_t random_number;
+
+static size_t change_bytes(void *context, uint8_t *bytes, size_t count)
+{
+	for (int i = 0; i < 2 && count > 0; i++) {
+		random_number = hash_mix(random_number + 1);
+		bytes[random_number % count] ^= (uint8_t)(random_number >> 40);
+	}
+	return count;
 }
 
 START_TEST(no_damage_with_right_checksums_leads_outside)
 {
-	uint64_t random = 1;
-
-	for (int i = 0; i < 300; i++) {
-		uint8_t *copy = malloc(size); /* for ASan to watch */
-		uint8_t *gsym;
-		size_t gsym_size;
-		struct map_reader *map;
+	for (int i = 0; i < 200; i++) {
+		uint8_t *copy = malloc(size);
 
 		memcpy(copy, data, size);
-		for (int change = 0; change < 4; change++) {
-			random = hash_mix(random + 1);
-			copy[random % (i % 2 ? sizeof(struct map_header) : size)] ^=
-				(uint8_t)(random >> 40);
-		}
-		set_checksums(copy, size);
-		if (map_reader_open(copy, size, &map) == 0) {
-			for (uint32_t at = 0; at < 16 * PIECES; at += 1001)
-				map_reader_find(map, BASE + at, frames);
-			map_reader_visit(map, ignore_range, NULL);
-			if (gsym_write(map, &gsym, &gsym_size) == 0)
-				free(gsym);
-			map_reader_free(map);
-		}
+		change_bytes(NULL, copy, i % 2 ? sizeof(struct map_header) : size);
+		ask_everything(copy, size);
 		free(copy);
 	}
+}
+END_TEST
+
+START_TEST(no_damage_to_what_is_packed_leads_outside)
+{
+	for (int i = 0; i < 200; i++) {
+		size_t changed_size;
+		uint8_t *changed = map_repack(data, change_bytes, NULL, &changed_size);
+
+		ck_assert_ptr_nonnull(changed);
+		ask_everything(changed, changed_size);
+		free(changed);
+	}
+}
+END_TEST
+
+static void add_long_names(struct map_writer *w)
+{
+	static char name[3000];
+
+	for (uint32_t i = 0; i < 200; i++) {
+		struct map_location l = { .line = i };
+
+		for (size_t at = 0; at + 1 < sizeof(name); at++) {
+			random_number = hash_mix(random_number + 1);
+			name[at] = (char)('A' + random_number % 26);
+		}
+		l.function = map_writer_function(w, map_writer_string(w, name), 0, i);
+		map_writer_range(
+			w, BASE + 16 * i, BASE + 16 * i + 16, map_writer_location(w, &l));
+	}
+}
+
+START_TEST(sections_of_many_pages_are_read_in_any_order)
+{
+	struct map_writer *w = map_writer_new();
+	struct map_function function;
+	struct map_reader *map;
+	uint8_t *many;
+	size_t many_size;
+
+	add_long_names(w);
+	ck_assert_int_eq(map_writer_finish(w, &source, &many, &many_size), 0);
+	ck_assert_int_eq(map_reader_open(many, many_size, &map), 0);
+	ck_assert_uint_gt(map_reader_header(map)->sections[MAP_STRINGS].size, 30 * MAP_PAGE_SIZE);
+	for (uint32_t i = 0; i < 2000; i++) {
+		const uint32_t piece = (uint32_t)(hash_mix(i) % 200);
+
+		ck_assert_uint_eq(map_reader_find(map, BASE + 16 * piece + 3, frames), 1);
+		ck_assert_uint_eq(frames[0].line, piece);
+		ck_assert(map_reader_function(map, frames[0].function, &function));
+		ck_assert_uint_eq(strlen(map_reader_string(map, function.linkage_name)), 2999);
+	}
+	map_reader_free(map);
+	map_writer_free(w);
+	free(many);
 }
 END_TEST
 
@@ -249,6 +319,8 @@ int main(void)
 	tcase_add_test(maps, the_header_tells_what_the_map_is_of);
 	tcase_add_test(maps, torn_damaged_and_foreign_files_are_refused);
 	tcase_add_test(maps, no_damage_with_right_checksums_leads_outside);
+	tcase_add_test(maps, no_damage_to_what_is_packed_leads_outside);
+	tcase_add_test(maps, sections_of_many_pages_are_read_in_any_order);
 	tcase_add_test(maps, what_32_bits_cannot_count_is_refused);
 	suite_add_tcase(suite, maps);
 	return run_suite(suite);
