@@ -6,15 +6,17 @@
 #include "cli/message.h"
 #include "cli/options.h"
 #include "cli/pipeline.h"
-#include "cli/report.h"
+#include "cli/report_json.h"
 
 struct inspect_options {
-	bool verbose;
+	bool verbose, json;
 };
 
 static const struct option_row rows[] = {
 	{ 'v', "verbose", OPTION_FLAG, offsetof(struct inspect_options, verbose), NULL, NULL,
 		"print whole build-IDs and the profile's comments" },
+	{ 0, "json", OPTION_FLAG, offsetof(struct inspect_options, json), NULL, NULL,
+		"print a JSON document" },
 	{ .name = NULL },
 };
 
@@ -54,6 +56,16 @@ static void print_report(const struct report *report, bool verbose)
 		report->frames ? 100.0 * (double)report->resolved / (double)report->frames : 100.0);
 }
 
+static void print_json(const struct report *report, const char *input)
+{
+	struct json j = { .to = stdout };
+
+	json_begin_object(&j, NULL);
+	json_text(&j, "file", input);
+	report_json(&j, report);
+	json_end_object(&j);
+}
+
 /* A spool, and a raw profile, is named first, in memory: the question is what would come of it. */
 static bool has_names(const struct profile *p)
 {
@@ -82,10 +94,14 @@ int cmd_inspect(int argc, char **argv)
 		return EXIT_OWN_ERROR;
 	if (!has_names(p))
 		pipeline_symbolize(p, NULL);
-	if (options.verbose)
-		print_comments(p);
 	report_make(p, &report);
-	print_report(&report, options.verbose);
+	if (options.json) {
+		print_json(&report, argv[first]);
+	} else {
+		if (options.verbose)
+			print_comments(p);
+		print_report(&report, options.verbose);
+	}
 	report_free(&report);
 	profile_free(p);
 	return fflush(stdout) == 0 ? EXIT_OK : EXIT_OWN_ERROR;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/compiler.h"
+#include "base/file.h"
 #include "base/xalloc.h"
 #include "cli/addresses.h"
 #include "cli/commands.h"
@@ -13,13 +14,13 @@
 #include "cli/options.h"
 #include "cli/pipeline.h"
 #include "cli/places.h"
-#include "cli/report.h"
+#include "cli/report_json.h"
 #include "cli/stores.h"
 
 struct symbolize_options {
 	const char *output, *symbols;
 	const char *object, *build_id, *format, *demangle;
-	bool strict, quiet, verbose;
+	bool strict, quiet, verbose, json;
 };
 
 #define ROW(letter, name, kind, field, argument, help)                                          \
@@ -38,6 +39,8 @@ static const struct option_row rows[] = {
 		"name addresses of the build with this build-ID"),
 	ROW(0, "format", OPTION_TEXT, format, "FORMAT",
 		"how to print addresses: text (default), json, llvm"),
+	ROW(0, "json", OPTION_FLAG, json, NULL,
+		"print on standard output what became of each library, as a JSON document"),
 	ROW(0, "demangle", OPTION_TEXT, demangle, "STYLE",
 		"none, simple (default, without parameters), full"),
 	ROW(0, "strict", OPTION_FLAG, strict, NULL,
@@ -91,14 +94,72 @@ static int choose_demangle(const char *text)
 	return choose("demangle", text, words, ARRAY_SIZE(words));
 }
 
+static enum places_detail detail_of(const struct symbolize_options *options)
+{
+	return options->verbose ? PLACES_ALL :
+		options->quiet	? PLACES_NONE :
+				  PLACES_WARNINGS;
+}
+
+/* What is told of each library once all is named. */
+struct telling {
+	enum places_detail detail;
+	struct json json; /* to memory: nothing is printed of what cannot be written */
+	char *text; /* what that holds; NULL: nobody asked for JSON */
+	size_t size;
+};
+
+static void telling_begin(struct telling *t, const struct symbolize_options *options,
+	const char *input)
+{
+	*t = (struct telling){ .detail = detail_of(options) };
+	if (!options->json)
+		return;
+	t->json.to = open_memstream(&t->text, &t->size);
+	json_begin_object(&t->json, NULL);
+	json_text(&t->json, "file", input);
+	json_text(&t->json, "output", options->output);
+	json_begin_list(&t->json, "search");
+}
+
+static void tell_of_module(void *context, struct symbol_module *m)
+{
+	struct telling *t = context;
+
+	places_tell(&t->detail, m);
+	if (t->json.to)
+		places_json(&t->json, m);
+}
+
+/* IS_WHOLE: print it.  0 or -errno. */
+static int telling_end(struct telling *t, bool is_whole)
+{
+	int r = 0;
+
+	if (!t->json.to)
+		return 0;
+	if (fclose(t->json.to) != 0)
+		r = -errno;
+	else if (is_whole)
+		r = file_write(STDOUT_FILENO, t->text, t->size);
+	free(t->text);
+	return r;
+}
+
 /* How well it went, and with --strict of each library that has frames without names why.  The
  * exit status. */
-static int tell(const struct profile *p, const struct symbolize_options *options)
+static int tell(
+	const struct profile *p, const struct symbolize_options *options, struct telling *telling)
 {
 	struct report report;
 	int status = EXIT_OK;
 
 	report_make(p, &report);
+	if (options->json) {
+		json_end_list(&telling->json);
+		report_json(&telling->json, &report);
+		json_end_object(&telling->json);
+	}
 	if (options->strict && report.resolved < report.frames)
 		status = EXIT_UNRESOLVED;
 	for (size_t i = 0; status && i < report.modules.count; i++) {
@@ -118,29 +179,29 @@ static int tell(const struct profile *p, const struct symbolize_options *options
 	return status;
 }
 
-static enum places_detail detail_of(const struct symbolize_options *options)
-{
-	return options->verbose ? PLACES_ALL :
-		options->quiet	? PLACES_NONE :
-				  PLACES_WARNINGS;
-}
-
 static int symbolize_profile(const struct symbolize_options *options,
 	const struct symbolizer_options *how, const char *input)
 {
-	enum places_detail detail = detail_of(options);
+	struct telling telling;
 	struct profile *p;
 	int r;
 
 	if (input_open(input, &p))
 		return EXIT_OWN_ERROR;
-	pipeline_symbolize_with(p, how, places_tell, &detail);
+	telling_begin(&telling, options, input);
+	pipeline_symbolize_with(p, how, tell_of_module, &telling);
 	r = pipeline_write(p, options->output);
 	if (r) {
 		message_errno(r, "cannot write %s", options->output);
+		telling_end(&telling, false);
 		r = EXIT_OWN_ERROR;
 	} else {
-		r = tell(p, options);
+		const int status = tell(p, options, &telling);
+
+		r = telling_end(&telling, true);
+		if (r)
+			message_errno(r, "cannot write to standard output");
+		r = r ? EXIT_OWN_ERROR : status;
 	}
 	profile_free(p);
 	return r;
@@ -196,10 +257,15 @@ int cmd_symbolize(int argc, char **argv)
 	folders_split(&folders, options.symbols);
 	how.debug_folders = folders.list.items;
 	how.demangle = (enum demangle_style)demangle;
+	if (options.json)
+		options.format = "json"; /* the same of addresses */
 	if (options.object || options.build_id) {
 		status = symbolize_addresses(&options, &how, argv);
 	} else if (!argv[0] || argv[1]) {
 		options_complain(&line, "needs one spool or profile");
+		status = EXIT_USAGE;
+	} else if (options.json && strcmp(options.output, "-") == 0) {
+		options_complain(&line, "--json is for standard output: name the profile with -o");
 		status = EXIT_USAGE;
 	} else if (strcmp(options.output, "-") == 0 && isatty(STDOUT_FILENO)) {
 		options_complain(&line, "a profile is no text for a terminal: name a file with -o");

@@ -44,6 +44,37 @@ void places_print_warnings(const struct symbol_module *m)
 			message("%s is not used: %s", steps[i].path, steps[i].outcome);
 }
 
+void places_json(struct json *j, const struct symbol_module *m)
+{
+	struct symbol_answer answers[SYMBOL_ANSWERS_MAX];
+	const size_t answer_count = symbol_module_answers(m, answers);
+	const struct symbol_step *steps;
+	const size_t step_count = symbol_module_steps(m, &steps);
+	char hex[BUILD_ID_HEX_SIZE];
+
+	json_begin_object(j, NULL);
+	json_text(j, "path", symbol_module_path(m));
+	json_text(j, "build_id", build_id_to_hex(symbol_module_build_id(m), hex));
+	json_begin_list(j, "places");
+	for (size_t i = 0; i < step_count; i++) {
+		json_begin_object(j, NULL);
+		json_text(j, "place", symbol_place_name(steps[i].place));
+		json_text(j, "path", steps[i].path);
+		json_text(j, "outcome", steps[i].outcome);
+		json_end_object(j);
+	}
+	json_end_list(j);
+	json_begin_list(j, "answers");
+	for (size_t i = 0; i < answer_count; i++) {
+		json_begin_object(j, NULL);
+		json_text(j, "source", answers[i].source);
+		json_number(j, "addresses", (int64_t)answers[i].count);
+		json_end_object(j);
+	}
+	json_end_list(j);
+	json_end_object(j);
+}
+
 void places_tell(void *context, struct symbol_module *m)
 {
 	const enum places_detail *detail = context;
