@@ -12,6 +12,7 @@
 #include "base/xalloc.h"
 
 #define HEAP_MAGIC "heap profile:"
+#define JEMALLOC_MAGIC "heap_v2/"
 #define DEPTH_MAX 4096
 #define LINE_MAX_BYTES 65536
 
@@ -39,9 +40,15 @@ static bool is_heap(const uint8_t *data, size_t size)
 	return size > strlen(HEAP_MAGIC) && memcmp(data, HEAP_MAGIC, strlen(HEAP_MAGIC)) == 0;
 }
 
+static bool is_jemalloc(const uint8_t *data, size_t size)
+{
+	return size > strlen(JEMALLOC_MAGIC) &&
+		memcmp(data, JEMALLOC_MAGIC, strlen(JEMALLOC_MAGIC)) == 0;
+}
+
 bool profile_is_legacy(const uint8_t *data, size_t size)
 {
-	return is_cpu(data, size) || is_heap(data, size);
+	return is_cpu(data, size) || is_heap(data, size) || is_jemalloc(data, size);
 }
 
 /* --- /proc/PID/maps --- */
@@ -210,48 +217,83 @@ static int64_t scaled(int64_t value, double scale)
 	return result > 9e18 ? INT64_MAX : (int64_t)result; /* cut, as pprof does */
 }
 
-/* " 1: 100 [ 2: 300] @" and what follows the @. */
-static const char *read_counts(const char *line, int64_t counts[static 4])
+/* In use, and allocated in all: blocks and bytes of each, as they were sampled. */
+struct heap_counts {
+	int64_t live_blocks, live_bytes, all_blocks, all_bytes;
+};
+
+/* " 1: 100 [ 2: 300]" and what follows it; NULL: something else. */
+static const char *read_counts(const char *line, struct heap_counts *c)
 {
 	int at = 0;
 
-	if (sscanf(line, " %" SCNd64 ": %" SCNd64 " [ %" SCNd64 ": %" SCNd64 "] @%n", &counts[0],
-		    &counts[1], &counts[2], &counts[3], &at) != 4 ||
+	if (sscanf(line, " %" SCNd64 ": %" SCNd64 " [ %" SCNd64 ": %" SCNd64 "]%n",
+		    &c->live_blocks, &c->live_bytes, &c->all_blocks, &c->all_bytes, &at) != 4 ||
 		at == 0)
 		return NULL;
-	for (int i = 0; i < 4; i++)
-		if (counts[i] < 0)
-			return NULL;
-	return line + at;
+	return c->live_blocks < 0 || c->live_bytes < 0 || c->all_blocks < 0 || c->all_bytes < 0 ?
+		NULL :
+		line + at;
 }
 
-static bool add_heap_stack(struct stacks *stacks, const char *line, int64_t rate)
+/* Addresses to the end of the line, all of callers.  False: there is something else on it. */
+static bool read_addresses(struct stacks *stacks, const char *rest, struct stack *s)
 {
-	struct stack s = { .first = (uint32_t)stacks->addresses.count };
-	int64_t counts[4];
-	const char *rest = read_counts(line, counts);
-	double live_scale, all_scale;
 	char *end;
 
-	if (!rest || stacks->addresses.count > UINT32_MAX - DEPTH_MAX)
+	*s = (struct stack){ .first = (uint32_t)stacks->addresses.count };
+	if (stacks->addresses.count > UINT32_MAX - DEPTH_MAX)
 		return false;
-	while (s.count < DEPTH_MAX) {
+	while (s->count < DEPTH_MAX) {
 		const uint64_t address = strtoull(rest, &end, 16);
 
 		if (end == rest)
 			break;
-		*VEC_PUSH(&stacks->addresses) = address - 1; /* all are callers */
-		s.count++;
+		*VEC_PUSH(&stacks->addresses) = address - 1;
+		s->count++;
 		rest = end;
 	}
-	live_scale = scale_of(counts[0], counts[1], rate);
-	all_scale = scale_of(counts[2], counts[3], rate);
-	s.values[0] = scaled(counts[2], all_scale);
-	s.values[1] = scaled(counts[3], all_scale);
-	s.values[2] = scaled(counts[0], live_scale);
-	s.values[3] = scaled(counts[1], live_scale);
-	*VEC_PUSH(&stacks->list) = s;
 	return rest[strspn(rest, " \t\r")] == '\0';
+}
+
+static void add_heap_stack(
+	struct stacks *stacks, struct stack *s, const struct heap_counts *c, int64_t rate)
+{
+	const double live_scale = scale_of(c->live_blocks, c->live_bytes, rate);
+	const double all_scale = scale_of(c->all_blocks, c->all_bytes, rate);
+
+	s->values[0] = scaled(c->all_blocks, all_scale);
+	s->values[1] = scaled(c->all_bytes, all_scale);
+	s->values[2] = scaled(c->live_blocks, live_scale);
+	s->values[3] = scaled(c->live_bytes, live_scale);
+	*VEC_PUSH(&stacks->list) = *s;
+}
+
+/* "1: 100 [2: 300] @ 0x1 0x2" */
+static bool read_heap_line(struct stacks *stacks, const char *line, int64_t rate)
+{
+	struct heap_counts counts;
+	struct stack s;
+
+	line = read_counts(line, &counts);
+	if (!line || line[strspn(line, " ")] != '@' ||
+		!read_addresses(stacks, strchr(line, '@') + 1, &s))
+		return false;
+	add_heap_stack(stacks, &s, &counts, rate);
+	return true;
+}
+
+static void add_heap_types(struct profile *p, bool with_allocated, int64_t rate)
+{
+	if (with_allocated) {
+		profile_add_sample_type(p, "alloc_objects", "count");
+		profile_add_sample_type(p, "alloc_space", "bytes");
+	}
+	profile_add_sample_type(p, "inuse_objects", "count");
+	profile_add_sample_type(p, "inuse_space", "bytes");
+	p->period_type = (struct profile_value_type){
+		profile_intern(p, "space"), profile_intern(p, "bytes") };
+	p->period = rate > 1 ? rate : 1;
 }
 
 /* The first line tells what was sampled: "@ heap_v2/524288", "@ heapprofile". */
@@ -268,13 +310,7 @@ static bool read_heap_header(struct profile *p, const char *line, char **why)
 			kind ? kind : line);
 		return false;
 	}
-	profile_add_sample_type(p, "alloc_objects", "count");
-	profile_add_sample_type(p, "alloc_space", "bytes");
-	profile_add_sample_type(p, "inuse_objects", "count");
-	profile_add_sample_type(p, "inuse_space", "bytes");
-	p->period_type = (struct profile_value_type){
-		profile_intern(p, "space"), profile_intern(p, "bytes") };
-	p->period = rate > 1 ? rate : 1;
+	add_heap_types(p, true, rate);
 	return true;
 }
 
@@ -289,10 +325,103 @@ static bool load_heap(struct profile *p, struct bytes at, struct stacks *stacks,
 		else if (in_maps)
 			add_mapping(p, line);
 		else if (line[strspn(line, " \t\r")] && line[0] != '#')
-			ok = add_heap_stack(stacks, line, p->period);
+			ok = read_heap_line(stacks, line, p->period);
 	}
 	if (!ok && !*why)
 		*why = xasprintf("heap profile: this line of it is damaged: %.60s", line);
+	free(line);
+	return ok;
+}
+
+/* --- jemalloc --- */
+
+/* Its own functions, which are the leaves of every stack, say nothing of the program. */
+static void drop_allocator_frames(const struct profile *p, struct stacks *stacks)
+{
+	for (size_t i = 0; i < stacks->list.count; i++) {
+		struct stack *s = &stacks->list.items[i];
+
+		while (s->count > 1) {
+			const uint32_t id =
+				mapping_of(p, stacks->addresses.items[s->first]);
+
+			if (!id || !strstr(profile_string(p, p->mappings.items[id - 1].filename),
+					   "/libjemalloc.so"))
+				break;
+			s->first++;
+			s->count--;
+		}
+	}
+}
+
+/* Where allocations that were freed are not counted (prof_accum is off), only what is in use. */
+static void keep_live_values(struct stacks *stacks)
+{
+	for (size_t i = 0; i < stacks->list.count; i++) {
+		int64_t *values = stacks->list.items[i].values;
+
+		values[0] = values[2];
+		values[1] = values[3];
+	}
+}
+
+/* A stack, "@ 0x1 0x2", then "t*: COUNTS" of all threads and "t1: COUNTS" of each; the first t* is
+ * of the whole.  (jemalloc, doc/jemalloc.xml: "HEAP PROFILE FORMAT") */
+struct jemalloc_lines {
+	struct stack stack;
+	bool has_stack, has_whole, counts_all;
+};
+
+static bool read_jemalloc_line(
+	struct stacks *stacks, struct jemalloc_lines *lines, const char *line, int64_t rate)
+{
+	struct heap_counts counts;
+
+	line += strspn(line, " \t\r");
+	if (line[0] == '@') {
+		lines->has_stack = true;
+		return read_addresses(stacks, line + 1, &lines->stack);
+	}
+	if (line[0] == '\0' || (line[0] == 't' && line[1] != '*'))
+		return true;
+	if (strncmp(line, "t*:", 3) != 0 || !read_counts(line + 3, &counts))
+		return false;
+	if (!lines->has_whole)
+		lines->counts_all = counts.all_blocks > 0;
+	else if (lines->has_stack)
+		add_heap_stack(stacks, &lines->stack, &counts, rate);
+	else
+		return false;
+	lines->has_whole = true;
+	lines->has_stack = false;
+	return true;
+}
+
+static bool load_jemalloc(struct profile *p, struct bytes at, struct stacks *stacks, char **why)
+{
+	struct jemalloc_lines lines = { .has_stack = false };
+	char *line = xmalloc(LINE_MAX_BYTES);
+	bool in_maps = false, ok;
+	int64_t rate = 0;
+
+	ok = sscanf(next_line(&at, line), JEMALLOC_MAGIC "%" SCNd64, &rate) == 1 && rate > 0;
+	while (ok && next_line(&at, line)) {
+		if (strncmp(line, "MAPPED_LIBRARIES:", 17) == 0)
+			in_maps = true;
+		else if (in_maps)
+			add_mapping(p, line);
+		else
+			ok = read_jemalloc_line(stacks, &lines, line, rate);
+	}
+	if (ok) {
+		drop_allocator_frames(p, stacks);
+		if (!lines.counts_all)
+			keep_live_values(stacks);
+		add_heap_types(p, lines.counts_all, rate);
+	} else {
+		*why = xasprintf(
+			"heap profile of jemalloc: this line of it is damaged: %.60s", line);
+	}
 	free(line);
 	return ok;
 }
@@ -303,6 +432,7 @@ int profile_load_legacy(const uint8_t *data, size_t size, struct profile **ret, 
 	struct stacks stacks = { .list = { NULL, 0, 0 } };
 	const struct bytes bytes = bytes_over(data, size);
 	const bool ok = is_cpu(data, size) ? load_cpu(p, bytes, &stacks, why)
+		: is_jemalloc(data, size)  ? load_jemalloc(p, bytes, &stacks, why)
 					   : load_heap(p, bytes, &stacks, why);
 
 	if (ok) {

@@ -545,6 +545,62 @@ START_TEST(a_cpu_profile_of_gperftools_is_read_as_pprof_reads_it)
 }
 END_TEST
 
+/* Its second stack is seen by two threads; the leaf of both is jemalloc's own. */
+START_TEST(a_heap_of_jemalloc_is_scaled_and_its_own_frames_are_dropped)
+{
+	static const char heap[] = "heap_v2/524288\n"
+		"  t*: 3: 6144 [%s]\n"
+		"  t0: 3: 6144 [0: 0]\n"
+		"@ 0x7001 0x2001\n"
+		"  t*: 1: 2048 [%s]\n"
+		"  t0: 1: 2048 [0: 0]\n"
+		"@ 0x7011 0x7021 0x2002 0x2101\n"
+		"  t*: 2: 4096 [0: 0]\n"
+		"  t0: 1: 2048 [0: 0]\n"
+		"  t1: 1: 2048 [0: 0]\n"
+		"\nMAPPED_LIBRARIES:\n"
+		"2000-3000 r-xp 00001000 fe:00 1 /bin/host\n"
+		"7000-8000 r-xp 00001000 fe:00 2 /usr/lib/libjemalloc.so.2\n";
+	const double scale = 1 / (1 - exp(-2048.0 / 524288));
+	const size_t types = _i ? 4 : 2;
+	struct profile *p;
+	const struct profile_location *leaf;
+	const int64_t *values;
+	char text[1024];
+
+	snprintf(text, sizeof(text), heap, _i ? "9: 9000" : "0: 0", _i ? "4: 8192" : "0: 0");
+	ck_assert_int_eq(profile_load((const uint8_t *)text, strlen(text), &p, NULL), 0);
+	ck_assert_uint_eq(p->sample_types.count, types);
+	ck_assert_uint_eq(p->samples.count, 2);
+	ck_assert_uint_eq(p->samples.items[0].location_count, 1);
+	ck_assert_uint_eq(p->samples.items[1].location_count, 2);
+	leaf = &p->locations.items
+			[p->sample_locations.items[p->samples.items[1].first_location] - 1];
+	ck_assert_uint_eq(leaf->address, 0x2001);
+	values = &p->values.items[p->samples.items[1].first_value];
+	ck_assert_int_eq(values[types - 2], (int64_t)(2 * scale));
+	ck_assert_int_eq(values[types - 1], (int64_t)(4096 * scale));
+	values = &p->values.items[p->samples.items[0].first_value];
+	if (_i)
+		ck_assert_int_eq(values[1], (int64_t)(8192 * scale));
+	ck_assert_str_eq(profile_string(p, p->sample_types.items[types - 1].type), "inuse_space");
+	ck_assert_int_eq(p->period, 524288);
+	profile_free(p);
+}
+END_TEST
+
+START_TEST(a_damaged_heap_of_jemalloc_is_refused)
+{
+	static const char *const heaps[] = { "heap_v2/x\n", "heap_v2/0\n", "heap_v2/-1\n",
+		"heap_v2/1\n t*: 1: 2 [0: 0]\n t*: 1: 2 [0: 0]\n",
+		"heap_v2/1\n t*: 1: 2 [0: 0]\n@ 0x1 x\n", "heap_v2/1\n t*: 1: -2 [0: 0]\n",
+		"heap_v2/1\nwhat\n" };
+
+	assert_refused_bytes(
+		heaps[_i], strlen(heaps[_i]), "heap profile of jemalloc: this line of it is");
+}
+END_TEST
+
 START_TEST(a_sampled_heap_of_gperftools_is_scaled)
 {
 	static const char heap[] = "heap profile: 2: 4096 [5: 9000] @ heap_v2/524288\n"
@@ -899,6 +955,9 @@ static TCase *refusing_tests(void)
 	tcase_add_test(tests, what_is_no_profile_is_refused);
 	tcase_add_test(tests, a_cpu_profile_of_gperftools_is_read_as_pprof_reads_it);
 	tcase_add_test(tests, a_sampled_heap_of_gperftools_is_scaled);
+	tcase_add_loop_test(
+		tests, a_heap_of_jemalloc_is_scaled_and_its_own_frames_are_dropped, 0, 2);
+	tcase_add_loop_test(tests, a_damaged_heap_of_jemalloc_is_refused, 0, 7);
 	tcase_add_test(tests, every_beginning_of_a_profile_loads_or_is_refused);
 	tcase_add_test(tests, a_truncated_gzip_is_refused_wherever_it_ends);
 	tcase_add_test(tests, a_damaged_gzip_is_refused);
