@@ -126,6 +126,11 @@ EXPORT int plugprof_set_thread_label(const char *key, const char *value)
 	return is_changed ? 0 : -1;
 }
 
+/* Also under the name of the header's function, for those who call it without the header: through
+ * dlsym(), or by a weak reference that they test themselves. */
+EXPORT int set_label_by_its_usual_name(const char *key, const char *value) __asm__(
+	"plugprof_set_label") __attribute__((alias("plugprof_set_thread_label")));
+
 size_t labels_append(struct spool_writer *spool, spool_frame *frames, size_t count)
 {
 	struct labels *labels = own_labels();

@@ -55,6 +55,13 @@ if [ -x "$samples/golabels" ]; then
 	has 'main\.work$'
 fi
 
+# Without the header, by the function's name.
+record_well python --cpu -F 1000 -- python3 -c '
+import ctypes
+ctypes.CDLL(None).plugprof_set_label(b"tenant", b"blue")
+sum(hash(str(i)) for i in range(1000000))'
+part_is python 'tenant:[blue]' 1 0.50 1
+
 for profile in "$work"/*.pb.gz; do
 	"$tool" check "$profile" >"$work/out" || fail "$profile: $(cat "$work/out")"
 done
