@@ -14,6 +14,7 @@
 #include "agent/unwind.h"
 
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "agent/code_ranges.h"
 #include "agent/modules.h"
@@ -89,6 +90,7 @@ static void cache_store(uint64_t pc, uint64_t epoch, union rule rule)
 
 #define FRAME_SIZE_MAX ((uint64_t)16 << 20) /* bytes a frame-pointer step may go up */
 #define STACK_SWITCHES_MAX 16
+#define ENTRY_SIZE_MAX 64 /* bytes of code of _start */
 #define LEAF_SIZE_MAX 16384 /* bytes of code from a leaf's entry to where it may be */
 
 struct walk {
@@ -188,6 +190,17 @@ static bool is_hand_made_root(
 	return cfi_find_row(table, vaddr + 1, machine) && machine->start == vaddr + 1;
 }
 
+/* The program's first instructions, _start: some linkers and libraries leave them without unwind
+ * information. */
+static bool is_entry(uint64_t pc)
+{
+	static uint64_t entry; /* where it is; every thread finds the same */
+
+	if (!entry)
+		entry = getauxval(AT_ENTRY);
+	return pc - entry < ENTRY_SIZE_MAX;
+}
+
 /* Go preempts with a signal whose handler makes the thread look as if the interrupted instruction
  * had called runtime.asyncPreempt.  A tick that is pending then is delivered before the first
  * instruction of that: the time was spent where it returns to.  No other function of Go pushes the
@@ -223,6 +236,8 @@ static NOINLINE union rule find_rule(struct walk *w, uint64_t pc)
 		rule.is_entered = 1;
 	} else if (!w->pc_is_exact && (instance->module->flags & SPOOL_MODULE_LOADER)) {
 		rule.shape = SHAPE_OUTERMOST; /* _dl_start_user, which calls the constructors */
+	} else if (is_entry(pc)) {
+		rule.shape = SHAPE_OUTERMOST;
 	} else if (rule.is_go && is_injected_call(w, pc)) {
 		rule.shape = SHAPE_INJECTED;
 	} else {
