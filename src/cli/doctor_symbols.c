@@ -66,6 +66,11 @@ static char *stripped_advice(const struct doctor_case *c)
 			facts->debug_link);
 	if (is_go(c))
 		return xstrdup("build it without -ldflags=-s");
+	if (c->library->build_id.size > 0)
+		return xasprintf("build it with -g, and before strip keep its names: plugprof map "
+				 "%s, or objcopy --only-keep-debug %s %s.debug; after it: objcopy "
+				 "--add-gnu-debuglink=%s.debug %s",
+			file, file, file, file, file);
 	return xasprintf("build it with -g, and before strip keep what it takes: "
 			 "objcopy --only-keep-debug %s %s.debug; after it: objcopy "
 			 "--add-gnu-debuglink=%s.debug %s",
@@ -75,6 +80,7 @@ static char *stripped_advice(const struct doctor_case *c)
 static void check_symbols(const struct doctor_case *c, struct findings *f, const char *name)
 {
 	const struct debug_facts *facts = &c->library->debug;
+	char path[STORE_PATH_MAX];
 	char *advice;
 
 	if (facts->symtab_functions > 0) {
@@ -88,6 +94,10 @@ static void check_symbols(const struct doctor_case *c, struct findings *f, const
 		return; /* DWARF has names, if it can be read */
 	if (has_names(c)) {
 		findings_add(f, FINDING_OK, name, "%s", c->library->reason);
+		return;
+	}
+	if (doctor_find_kept(c->places, &c->library->build_id, STORE_MAP_SUFFIX, path)) {
+		findings_add(f, FINDING_OK, name, "stripped, and named by its symbol map");
 		return;
 	}
 	advice = stripped_advice(c);

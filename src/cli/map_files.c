@@ -70,7 +70,7 @@ void map_files_complain(const char *path, const char *to, int error)
 		message("%s has no names, and no debug file was found for it", path);
 	else if (error == -ENOEXEC)
 		message("%s is no x86-64 ELF library or program", path);
-	else if (error == -EFBIG)
+	else if (error == -EOVERFLOW)
 		message("%s is too large for a map", path);
 	else
 		message_errno(error, "cannot map %s into %s", path, to);

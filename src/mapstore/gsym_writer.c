@@ -127,7 +127,7 @@ static void finish_function(struct conversion *c)
 		*VEC_PUSH(&c->entries) = (struct entry){ f->vaddr, c->functions.bytes.count };
 		gsym_function_write(f, &c->functions);
 		if (c->functions.bytes.count > GSYM_SIZE_MAX)
-			c->error = -EFBIG;
+			c->error = -EOVERFLOW;
 	}
 	f->end = f->vaddr;
 }
@@ -142,7 +142,7 @@ static void add_range(void *context, uint64_t vaddr, uint64_t end, const struct 
 
 	if (end - map_reader_header(c->map)->base > UINT32_MAX ||
 		map_reader_string_work(c->map) > STRING_WORK_MAX)
-		c->error = -EFBIG;
+		c->error = -EOVERFLOW;
 	/* Without a name GSYM has no function; a hostile map can go backwards. */
 	if (count == 0 || !frames[count - 1].function || vaddr < c->end || c->error)
 		return;
@@ -163,7 +163,7 @@ static void read_map(struct conversion *c)
 	c->names = calloc(sections[MAP_FUNCTIONS].count + 1, sizeof(*c->names));
 	c->file_numbers = calloc(sections[MAP_STRINGS].count + 1, sizeof(*c->file_numbers));
 	if (!c->names || !c->file_numbers) {
-		c->error = -EFBIG;
+		c->error = -EOVERFLOW;
 		return;
 	}
 	output_u8(&c->strings, '\0'); /* offset 0 is the empty string, file 0 is none */
@@ -233,7 +233,7 @@ int gsym_write(struct map_reader *map, uint8_t **data, size_t *size)
 
 	read_map(&c);
 	if (c.error == 0 && c.strings.bytes.count > GSYM_SIZE_MAX)
-		c.error = -EFBIG;
+		c.error = -EOVERFLOW;
 	if (c.error == 0) {
 		write_file(&c, &out);
 		*data = out.bytes.items;

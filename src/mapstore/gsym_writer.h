@@ -14,8 +14,8 @@
 #include "base/compiler.h"
 #include "mapstore/map_reader.h"
 
-/* The whole file; *DATA is the caller's to free().  -ENODATA: the map names nothing.  -EFBIG: it
- * would be larger than the format, or anybody, can take. */
+/* The whole file; *DATA is the caller's to free().  -ENODATA: the map names nothing.  -EOVERFLOW:
+ * it would be larger than the format, or anybody, can take. */
 int gsym_write(struct map_reader *map, uint8_t **data, size_t *size) MUST_CHECK;
 
 #endif

@@ -379,7 +379,7 @@ static int put_sections(struct map_writer *w, struct map_header *h, struct outpu
 		s->offset = sizeof(*h) + body->bytes.count;
 		s->size = section.bytes.count;
 		if (s->size > UINT32_MAX)
-			r = -EFBIG;
+			r = -EOVERFLOW;
 		else
 			pages_write(body, &section);
 		s->packed_size = sizeof(*h) + body->bytes.count - s->offset;
@@ -421,7 +421,7 @@ int map_writer_finish(
 	h.base = w->changes.items[0].vaddr;
 	if (w->changes.items[w->changes.count - 1].vaddr - h.base > UINT32_MAX ||
 		w->locations.count > INT32_MAX || w->strings.count > INT32_MAX)
-		r = -EFBIG;
+		r = -EOVERFLOW;
 	if (r == 0)
 		r = put_sections(w, &h, &body);
 	h.source_name = number_of(w, name);

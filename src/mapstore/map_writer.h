@@ -46,8 +46,8 @@ struct map_source {
 	struct map_segment segments[MAP_SEGMENTS_MAX];
 };
 
-/* The whole file; *DATA is the caller's to free().  -EFBIG: addresses are further apart, or there
- * is more of something, than 32 bits count.  -ENODATA: there are no ranges. */
+/* The whole file; *DATA is the caller's to free().  -EOVERFLOW: addresses are further apart, or
+ * there is more of something, than 32 bits count.  -ENODATA: there are no ranges. */
 int map_writer_finish(struct map_writer *w, const struct map_source *source, uint8_t **data,
 	size_t *size) MUST_CHECK;
 

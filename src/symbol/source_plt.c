@@ -146,6 +146,10 @@ static const char *stub_symbol(const struct plt *p, struct bytes stub, uint64_t 
 		memcmp(stub.at, endbr64, sizeof(endbr64)) == 0)
 		bytes_skip(&stub, sizeof(endbr64));
 	opcode = bytes_u8(&stub);
+	if (opcode == 0x41) { /* mov INDEX, %r11d: mold's PLT0 takes it from there */
+		bytes_skip(&stub, 5);
+		opcode = bytes_u8(&stub);
+	}
 	if (opcode == 0xf2) /* bnd, from the days of MPX */
 		opcode = bytes_u8(&stub);
 	if (opcode == 0x68) { /* push INDEX: the lazy half of a stub with IBT */

@@ -61,7 +61,8 @@ crc=$(sed -n 's/^ok  *text .* //p' out)
 
 strip -o stripped.so good.so
 doctor 3 stripped.so
-has '^finding +symbols +stripped: only the 1 exported function has a name; .*objcopy --only-keep-debug stripped\.so'
+has '^finding +symbols +stripped: only the 1 exported function has a name; '
+has 'plugprof map stripped\.so, or objcopy --only-keep-debug stripped\.so'
 [ "$(sed -n 's/^ok  *text .* //p' out)" = "$crc" ] || fail "strip changes the CRC of the code"
 
 # As told.
@@ -84,6 +85,9 @@ has '^ok +symbols .*folder/\.build-id/'
 cp stripped.so "store/${build_id:0:2}/${build_id:2}.elf"
 doctor 3 --symbols="$work/store" stripped.so
 has "^ok +store +the file is kept as $work/store/"
+"$tool" map -q -o "$work/mapped" good.so || fail "map: status $?"
+doctor 0 --symbols="$work/mapped" stripped.so
+has '^ok +symbols +stripped, and named by its symbol map$'
 
 build no_id -Wl,--build-id=none lib.c
 doctor 3 no_id.so

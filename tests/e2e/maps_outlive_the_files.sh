@@ -88,6 +88,28 @@ done
 "$tool" map -q -o "$work/shared" "$tool" || fail "no map after killed writers"
 "$tool" map --verify "$work/shared" 2>/dev/null || fail "a map after killed writers does not verify"
 
+# --- a store on a full disk, and one that cannot be written to, leave nothing half-made ---
+mkdir "$work/full"
+(
+	ulimit -f 4 # blocks of 1 KiB: the map does not fit
+	trap '' XFSZ
+	"$tool" map -o "$work/full" "$tool" 2>"$work/err"
+) && fail "wrote to a full disk"
+grep -q "^plugprof: cannot map $tool into $work/full: File too large" "$work/err" ||
+	fail "full disk: $(cat "$work/err")"
+[ -z "$(find "$work/full" -type f)" ] || fail "full disk: $(find "$work/full" -type f) is left"
+if mkdir "$work/small" && mount -t tmpfs -o size=64k none "$work/small" 2>/dev/null; then
+	"$tool" map -o "$work/small" "$tool" 2>"$work/err" && fail "wrote to a full tmpfs"
+	grep -q "^plugprof: cannot map $tool into $work/small: No space left" "$work/err" ||
+		fail "full tmpfs: $(cat "$work/err")"
+	[ -z "$(find "$work/small" -type f)" ] || fail "full tmpfs: $(find "$work/small" -type f) is left"
+	mount -o remount,ro "$work/small"
+	"$tool" map -o "$work/small" "$samples/plugin_codec.so" 2>"$work/err" && fail "wrote to a read-only store"
+	grep -q "^plugprof: cannot map .* into $work/small: Read-only file system" "$work/err" ||
+		fail "read-only: $(cat "$work/err")"
+	umount "$work/small"
+fi
+
 # --- a whole tree, with what cannot be mapped counted; a store that cannot be written ---
 mkdir "$work/tree"
 cp "$samples"/plugin_*.so "$work/tree"
