@@ -5,6 +5,7 @@
 #include <x86intrin.h>
 
 #include "agent/labels.h"
+#include "agent/module_life.h"
 #include "agent/modules.h"
 #include "agent/own_process.h"
 #include "agent/probes.h"
@@ -25,6 +26,7 @@ static bool is_over; /* and never will be again */
 static uint64_t rate_bytes, stop_at_ns;
 static uint64_t random_state;
 static bool tells_generations;
+static bool is_fine; /* most allocations are samples */
 
 static struct spool_writer *current_spool(void)
 {
@@ -69,7 +71,7 @@ static uint64_t next_gap(void)
 
 #define CREDIT_BYTES 65536 /* between two looks whether recording has begun */
 
-COLD bool alloc_sampler_takes(size_t size)
+NOINLINE bool alloc_sampler_takes(size_t size)
 {
 	uint64_t gap;
 
@@ -114,8 +116,34 @@ static bool is_past_stop(uint64_t now_ns)
 	return stop_at_ns && now_ns >= stop_at_ns;
 }
 
-static NOINLINE bool record_stack(struct spool_writer *spool, struct unwind_scratch *scratch,
-	enum spool_heap_kind kind, struct spool_live *live)
+/* The slot of the stack whose FRAME_COUNT frames are SCRATCH's, with what is told behind them. */
+static bool intern_stack(struct spool_writer *spool, struct unwind_scratch *scratch,
+	size_t frame_count, struct spool_heap_site *site, uint32_t *slot)
+{
+	if (UNLIKELY(tells_generations))
+		frame_count = modules_append_generations(scratch->frames, frame_count);
+	frame_count = labels_append(spool, scratch->frames, frame_count);
+	site->frames_hash = spool_hash_frames(0, scratch->frames, frame_count);
+	return spool_intern_heap_stack(spool, site, scratch->frames, frame_count, slot);
+}
+
+/* Where stacks follow one another closely, most are along the last one, and known. */
+static bool find_next_stack(struct spool_writer *spool, struct unwind_scratch *scratch,
+	const uint64_t *frame, struct spool_heap_site *site, uint32_t *slot)
+{
+	const struct unwind_stack stack = unwind_capture_next(scratch, threads_own_stack(), frame);
+
+	if (stack.is_truncated)
+		spool_count(spool, SPOOL_COUNT_HEAP_TRUNCATED, 1);
+	site->frames_hash = stack.hash;
+	if (LIKELY(!tells_generations && !thread_self.labels) &&
+		LIKELY(spool_find_heap_stack(spool, site, slot)))
+		return true;
+	return intern_stack(spool, scratch, unwind_write_frames(scratch, &stack), site, slot);
+}
+
+static bool find_stack(struct spool_writer *spool, struct unwind_scratch *scratch,
+	struct spool_heap_site *site, uint32_t *slot)
 {
 	size_t frame_count;
 
@@ -123,21 +151,41 @@ static NOINLINE bool record_stack(struct spool_writer *spool, struct unwind_scra
 	frame_count = unwind_capture(scratch, threads_own_stack());
 	if (unwind_is_truncated(scratch, frame_count))
 		spool_count(spool, SPOOL_COUNT_HEAP_TRUNCATED, 1);
-	if (UNLIKELY(tells_generations))
-		frame_count = modules_append_generations(scratch->frames, frame_count);
-	frame_count = labels_append(spool, scratch->frames, frame_count);
-	if (!spool_intern_heap_stack(spool, scratch->frames, frame_count, threads_name_self(), kind,
-		    heap_size_class(live->size), &live->stack))
+	return intern_stack(spool, scratch, frame_count, site, slot);
+}
+
+/* When what was just allocated was.  The clock of the kernel's ticks does: no block is older than
+ * the library whose code it is of. */
+static uint64_t block_time_ns(void)
+{
+	const uint64_t now_ns = clock_now_ns(CLOCK_MONOTONIC_COARSE);
+	const uint64_t latest_load_ns = module_life_latest_load_ns();
+
+	return now_ns > latest_load_ns ? now_ns : latest_load_ns;
+}
+
+static bool record_stack(struct spool_writer *spool, struct unwind_scratch *scratch,
+	enum spool_heap_kind kind, const uint64_t *frame, struct spool_live *live)
+{
+	struct spool_heap_site site = {
+		.thread_name = threads_name_self(),
+		.size_class = (uint16_t)heap_size_class(live->size),
+		.kind = kind,
+	};
+
+	if (!(is_fine && frame ?
+			    find_next_stack(spool, scratch, frame, &site, &live->stack) :
+			    find_stack(spool, scratch, &site, &live->stack)))
 		return false;
 	/* Behind the walk, which may have met a library for the first time: the block is then
 	 * younger than its load. */
-	live->time_ns = monotonic_ns();
+	live->time_ns = block_time_ns();
 	__atomic_store_n(&spool->header->last_monotonic_ns, live->time_ns, __ATOMIC_RELAXED);
 	return true;
 }
 
-static bool take_stack(
-	struct spool_writer *spool, enum spool_heap_kind kind, struct spool_live *live)
+static bool take_stack(struct spool_writer *spool, enum spool_heap_kind kind,
+	const uint64_t *frame, struct spool_live *live)
 {
 	struct unwind_scratch *scratch =
 		thread_self.heap_state & BUSY ? NULL : scratch_take(thread_self.tid);
@@ -151,7 +199,7 @@ static bool take_stack(
 	thread_self.heap_state |= BUSY;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&recording, __ATOMIC_SEQ_CST) == spool)
-		taken = record_stack(spool, scratch, kind, live);
+		taken = record_stack(spool, scratch, kind, frame, live);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	thread_self.heap_state &= (uint8_t)~BUSY;
 	scratch_give_back(scratch);
@@ -165,13 +213,13 @@ struct spool_writer *alloc_sampler_spool(void)
 	return spool && !is_past_stop(stop_at_ns ? monotonic_ns() : 0) ? spool : NULL;
 }
 
-COLD void alloc_sampler_record(const void *block, size_t size)
+NOINLINE void alloc_sampler_record(const void *block, size_t size, const uint64_t *frame)
 {
 	struct spool_writer *spool = alloc_sampler_spool();
 	struct spool_live live = { .address = (uint64_t)block, .size = size }, stale;
 	struct heap_weight weight;
 
-	if (!spool || !take_stack(spool, SPOOL_HEAP_BLOCK, &live))
+	if (!spool || !take_stack(spool, SPOOL_HEAP_BLOCK, frame, &live))
 		return;
 	if (live_filter_has(block))
 		remove_live(spool, block, &stale); /* freed past our hooks */
@@ -187,13 +235,13 @@ void alloc_sampler_record_mapping(uint64_t start, uint64_t size)
 	struct spool_writer *spool = alloc_sampler_spool();
 	struct spool_live live = { .address = start | SPOOL_LIVE_MAPPING, .size = size };
 
-	if (!spool || !take_stack(spool, SPOOL_HEAP_MAPPING, &live))
+	if (!spool || !take_stack(spool, SPOOL_HEAP_MAPPING, NULL, &live))
 		return;
 	spool_add_allocation(spool, live.stack, heap_weight_of(size, 1));
 	spool_add_live(spool, &live);
 }
 
-COLD bool alloc_sampler_forget(const void *block, struct spool_live *was)
+NOINLINE bool alloc_sampler_forget(const void *block, struct spool_live *was)
 {
 	struct spool_writer *spool = alloc_sampler_spool();
 
@@ -228,7 +276,8 @@ void alloc_sampler_start(struct spool_writer *spool, bool generations)
 	if (!spool->heap)
 		return;
 	random_state = hash_mix(__rdtsc() ^ (uint64_t)&spool);
-	live_filter_start(spool, spool->heap->rate_bytes <= FINE_RATE_BYTES);
+	is_fine = spool->heap->rate_bytes <= FINE_RATE_BYTES;
+	live_filter_start(spool, is_fine);
 	begin(spool);
 }
 

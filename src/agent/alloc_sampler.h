@@ -36,8 +36,9 @@ due:
 /* This one is to be sampled, if it succeeds.  The countdown begins anew. */
 bool alloc_sampler_takes(size_t size);
 
-/* BLOCK was allocated, and its caller does not have it yet. */
-void alloc_sampler_record(const void *block, size_t size);
+/* BLOCK was allocated, and its caller does not have it yet.  FRAME: the hook's, see
+ * unwind_capture_next(). */
+void alloc_sampler_record(const void *block, size_t size, const uint64_t *frame);
 
 /* Is BLOCK perhaps a sampled one? */
 static inline bool alloc_sampler_may_know(const void *block)

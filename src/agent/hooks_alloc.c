@@ -12,11 +12,11 @@
 #include "agent/real_alloc.h"
 #include "base/compiler.h"
 
-/* Record BLOCK unless the call failed. */
-static void *recorded(void *block, size_t size)
+/* Record BLOCK unless the call failed.  The stack begins where this hook was called from. */
+static ALWAYS_INLINE void *recorded(void *block, size_t size)
 {
 	if (block)
-		alloc_sampler_record(block, size);
+		alloc_sampler_record(block, size, __builtin_frame_address(0));
 	return block;
 }
 

@@ -21,6 +21,7 @@ static struct {
 struct live_filter *live_filter_current = &nothing.filter;
 static struct live_filter *filling; /* the next one; NULL: none is being made */
 static uint32_t maker_lock;
+static bool is_everything; /* for good */
 
 static uint8_t *counter_of(struct live_filter *f, uint32_t bit)
 {
@@ -116,9 +117,10 @@ static bool is_too_small(const struct live_filter *f)
 }
 
 /*
- * An allocation is first among the live ones, then FILLING is looked at, then CURRENT.  So where it
- * saw no FILLING it is either found below, or CURRENT was this one by then.  Counters may come out
- * too high, as when it is both added and found; that makes a false "yes" at worst.
+ * An allocation is first among the live ones, then, behind a fence, FILLING is looked at, then
+ * CURRENT.  So where it saw no FILLING it is either found below, or CURRENT was this one by then.
+ * Counters may come out too high, as when it is both added and found; that makes a false "yes" at
+ * worst.
  */
 static void make(struct spool_writer *spool)
 {
@@ -145,6 +147,7 @@ static void make(struct spool_writer *spool)
 
 void live_filter_start(struct spool_writer *spool, bool every)
 {
+	is_everything = every;
 	if (every)
 		__atomic_store_n(&live_filter_current, &everything.filter, __ATOMIC_SEQ_CST);
 	else
@@ -164,9 +167,13 @@ void live_filter_restart_in_child(void)
 
 void live_filter_add(struct spool_writer *spool, uint64_t address)
 {
-	struct live_filter *next = __atomic_load_n(&filling, __ATOMIC_SEQ_CST);
-	struct live_filter *now = __atomic_load_n(&live_filter_current, __ATOMIC_SEQ_CST);
+	struct live_filter *next, *now;
 
+	if (is_everything)
+		return;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	next = __atomic_load_n(&filling, __ATOMIC_SEQ_CST);
+	now = __atomic_load_n(&live_filter_current, __ATOMIC_SEQ_CST);
 	if (next)
 		add_to(next, address);
 	if (now == &everything.filter || now == &nothing.filter)

@@ -47,6 +47,13 @@ static void begin_generation(
 	__atomic_store_n(&g->number, number, __ATOMIC_RELEASE);
 }
 
+static uint64_t latest_load_ns;
+
+uint64_t module_life_latest_load_ns(void)
+{
+	return __atomic_load_n(&latest_load_ns, __ATOMIC_RELAXED);
+}
+
 void module_life_loaded(
 	struct spool_writer *spool, struct module_instance *instance, uint32_t number)
 {
@@ -57,6 +64,7 @@ void module_life_loaded(
 	instance->generation = number;
 	instance->module->generation = number;
 	__atomic_store_n(&record->last_load_ns, now_ns, __ATOMIC_RELAXED);
+	__atomic_store_n(&latest_load_ns, now_ns, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&record->loads, 1, __ATOMIC_RELAXED);
 	if (life)
 		begin_generation(slot_for(life, number), number, now_ns, instance->bias);

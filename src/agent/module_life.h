@@ -16,6 +16,8 @@ void module_life_begin(struct spool_writer *spool, struct module *m);
 /* INSTANCE is a load of its path, NUMBER from 1. */
 void module_life_loaded(
 	struct spool_writer *spool, struct module_instance *instance, uint32_t number);
+/* When that was last so, of whatever library; CLOCK_MONOTONIC.  (No lock.) */
+uint64_t module_life_latest_load_ns(void);
 void module_life_unloaded(struct spool_writer *spool, const struct module_instance *instance);
 
 #endif

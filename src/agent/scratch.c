@@ -1,5 +1,6 @@
 #include "agent/scratch.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/monotonic.h"
@@ -8,35 +9,42 @@
 /* More samples at once than this need more processors than this. */
 #define SCRATCH_COUNT 64
 static struct unwind_scratch scratches[SCRATCH_COUNT];
-static uint64_t scratches_taken; /* bit per scratch */
 
 struct unwind_scratch *scratch_take(uint32_t hint)
 {
 	for (uint32_t i = 0; i < SCRATCH_COUNT; i++) {
-		const uint32_t at = (hint + i) % SCRATCH_COUNT;
-		const uint64_t bit = (uint64_t)1 << at;
+		struct unwind_scratch *scratch = &scratches[(hint + i) % SCRATCH_COUNT];
 
-		if (!(__atomic_fetch_or(&scratches_taken, bit, __ATOMIC_ACQUIRE) & bit))
-			return &scratches[at];
+		if (!__atomic_exchange_n(&scratch->is_taken, true, __ATOMIC_SEQ_CST))
+			return scratch;
 	}
 	return NULL;
 }
 
 void scratch_give_back(struct unwind_scratch *scratch)
 {
-	__atomic_fetch_and(
-		&scratches_taken, ~((uint64_t)1 << (scratch - scratches)), __ATOMIC_SEQ_CST);
+	__atomic_store_n(&scratch->is_taken, false, __ATOMIC_RELEASE);
+}
+
+static bool is_any_taken(void)
+{
+	for (uint32_t i = 0; i < SCRATCH_COUNT; i++)
+		if (__atomic_load_n(&scratches[i].is_taken, __ATOMIC_SEQ_CST))
+			return true;
+	return false;
 }
 
 void scratch_wait_for_all(void)
 {
 	const uint64_t give_up_ns = monotonic_ns() + 100000000;
 
-	while (__atomic_load_n(&scratches_taken, __ATOMIC_SEQ_CST) && monotonic_ns() < give_up_ns)
+	while (is_any_taken() && monotonic_ns() < give_up_ns)
 		raw_syscall1(SYS_sched_yield, 0);
 }
 
 void scratch_restart_in_child(void)
 {
-	scratches_taken = 0;
+	for (uint32_t i = 0; i < SCRATCH_COUNT; i++)
+		if (scratches[i].is_taken)
+			scratches[i].is_taken = false;
 }

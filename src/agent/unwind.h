@@ -10,19 +10,23 @@
 #ifndef AGENT_UNWIND_H
 #define AGENT_UNWIND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <ucontext.h>
 
 #include "agent/cfi.h"
 #include "agent/stack_memory.h"
+#include "agent/unwind_trail.h"
 #include "spool/spool_format.h"
 
 struct unwind_scratch {
+	bool is_taken; /* scratch.c's */
 	spool_frame frames[SPOOL_FRAMES_PER_STACK_MAX];
 	struct stack_memory memory;
 	struct cfi_registers registers;
 	struct cfi_machine machine;
+	struct unwind_trail trail;
 };
 
 /* The registers a signal interrupted. */
@@ -44,6 +48,22 @@ static inline void unwind_registers_here(struct cfi_registers *registers)
 /* Fill SCRATCH->frames, leaf first, from SCRATCH->registers; STACK is the thread's own, {0, 0}
  * when not known.  The number of frames, at least 1.  Frames of the agent are left out. */
 size_t unwind_capture(struct unwind_scratch *scratch, struct stack_range stack);
+
+/* A stack that was walked along the last one: FRAMES holds the first LEAF_COUNT, the trail the
+ * callers. */
+struct unwind_stack {
+	uint64_t hash; /* as spool_hash_frames() */
+	uint32_t leaf_count, caller_count;
+	bool is_truncated;
+};
+
+/* The same, for stacks that follow one another closely: the callers that this one shares with the
+ * last one taken so with SCRATCH are not walked again.  FRAME is the __builtin_frame_address(0) of
+ * the agent's function that the first of them has called, and which lasts. */
+struct unwind_stack unwind_capture_next(
+	struct unwind_scratch *scratch, struct stack_range stack, const uint64_t *frame);
+/* Complete SCRATCH->frames; the number of frames. */
+size_t unwind_write_frames(struct unwind_scratch *scratch, const struct unwind_stack *stack);
 
 /* The frame of the instruction at PC. */
 spool_frame unwind_frame_at(uint64_t pc);

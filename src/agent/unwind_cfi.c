@@ -20,6 +20,7 @@
 #include "agent/modules.h"
 #include "base/compiler.h"
 #include "base/hash.h"
+#include "spool/heap_writer.h"
 
 /* --- rules in 64 bits --- */
 
@@ -95,7 +96,7 @@ static void cache_store(uint64_t pc, uint64_t epoch, union rule rule)
 
 struct walk {
 	struct unwind_scratch *scratch;
-	struct module_map *map;
+	struct module_map *map; /* NULL: not needed so far */
 	uint64_t epoch;
 	uint64_t pc, sp, rbp;
 	bool pc_is_exact; /* a leaf, or what a signal interrupted; else a return address */
@@ -104,6 +105,11 @@ struct walk {
 	bool learned; /* the map was asked to grow for this walk's pc already */
 	uint32_t switches; /* of stacks */
 	size_t count;
+	struct unwind_trail *trail; /* NULL: neither kept nor followed */
+	uint32_t trail_left; /* frames of it that lie ahead */
+	uint32_t new_count; /* of its new ones: the latest frames, from RUN_START on */
+	size_t run_start;
+	bool is_at_root;
 	enum spool_note note; /* why it ended; 0: at the root */
 	uint32_t note_module;
 };
@@ -132,18 +138,30 @@ static const struct module_span *find_live_span(const struct module_map *map, ui
 	return span && module_instance_at(span->instance)->is_live ? span : NULL;
 }
 
+/* The map as it is now, and what goes with it. */
+static void enter_map(struct walk *w)
+{
+	if (w->map)
+		modules_leave(w->map);
+	w->map = modules_enter();
+	w->epoch = modules_epoch();
+	if (w->trail && w->trail->epoch != w->epoch)
+		w->trail_left = 0;
+}
+
 static const struct module_instance *find_instance(struct walk *w, uint64_t pc, uint32_t *index)
 {
-	const struct module_span *span = find_live_span(w->map, pc);
+	const struct module_span *span;
 
+	if (!w->map)
+		enter_map(w);
+	span = find_live_span(w->map, pc);
 	if (!span && !w->learned) {
 		/* Once a walk: JIT code is asked about in vain each time. */
 		w->learned = true;
 		if (modules_learn_pc(pc)) {
 			w->learned = false;
-			modules_leave(w->map);
-			w->map = modules_enter();
-			w->epoch = modules_epoch();
+			enter_map(w);
 			span = find_live_span(w->map, pc);
 		}
 	}
@@ -451,6 +469,17 @@ static bool step_wild_leaf(struct walk *w)
 		keep_three_registers(w);
 }
 
+/* The frame just pushed is the root. */
+static inline bool arrive_at_root(struct walk *w, union rule rule)
+{
+	if (w->trail && !rule.is_agent) {
+		w->is_at_root = true;
+		*trail_new_frame(w->trail, w->new_count++) = (struct trail_frame){
+			.pc = w->pc, .sp = w->sp, .frame = w->scratch->frames[w->count - 1] };
+	}
+	return false;
+}
+
 /* One frame.  False: it was the last. */
 static inline bool walk_frame(struct walk *w, bool *again)
 {
@@ -477,24 +506,27 @@ static inline bool walk_frame(struct walk *w, bool *again)
 	if (LIKELY((rule.shape == SHAPE_RSP || rule.shape == SHAPE_RBP) && !w->in_full))
 		return step_shape(w, rule);
 	if (rule.shape == SHAPE_OUTERMOST)
-		return false;
+		return arrive_at_root(w, rule);
 	if (rule.shape == SHAPE_FRAME_POINTER)
 		return step_frame_pointer(w, rule);
 	return step_full(w, pc, rule, again);
 }
 
 #define PREFETCH_AHEAD 1024 /* bytes */
+#define TRAIL_FRAMES_MAX (SPOOL_FRAMES_PER_STACK_MAX - 2) /* and one more, for the root */
 
 /* Callers of the two common shapes on the thread's own stack, everything in processor
  * registers.  It stops before the first frame that needs more thought, which is then
- * walk_frame()'s. */
-static inline void walk_callers(struct walk *w)
+ * walk_frame()'s.  True: all that are left are on the trail, as they were. */
+static ALWAYS_INLINE bool walk_callers(struct walk *w, struct unwind_trail *trail)
 {
 	const struct stack_range readable = w->scratch->memory.readable;
 	spool_frame *const frames = w->scratch->frames;
 	const uint64_t epoch = w->epoch;
 	uint64_t pc = w->pc, sp = w->sp, rbp = w->rbp;
 	size_t count = w->count;
+	uint32_t new_count = 0;
+	bool is_met = false;
 
 	while (count < SPOOL_FRAMES_PER_STACK_MAX - 1) {
 		const uint64_t lookup_pc = pc - 1;
@@ -502,8 +534,16 @@ static inline void walk_callers(struct walk *w)
 		uint64_t cfa, ra, rbp_at;
 		union rule rule;
 
-		if (!cache_find(lookup_pc, epoch, &rule) || rule.is_agent ||
-			rule.is_entered || (rule.shape != SHAPE_RSP && rule.shape != SHAPE_RBP))
+		if (trail) {
+			if (UNLIKELY(count + w->trail_left > TRAIL_FRAMES_MAX))
+				w->trail_left = 0;
+			is_met = trail_meets(
+				trail, &w->trail_left, pc, sp, rbp, readable.high);
+			if (is_met || UNLIKELY(new_count + w->trail_left > TRAIL_FRAMES_MAX))
+				break;
+		}
+		if (!cache_find(lookup_pc, epoch, &rule) || rule.is_entered ||
+			(rule.shape != SHAPE_RSP && rule.shape != SHAPE_RBP))
 			break;
 		cfa = (rule.shape == SHAPE_RSP ? sp : rbp) + (uint64_t)(int64_t)rule.cfa_offset;
 		rbp_at = rule.saves_rbp ? cfa + (uint64_t)((int64_t)rule.rbp_offset * 8) : cfa - 8;
@@ -513,22 +553,37 @@ static inline void walk_callers(struct walk *w)
 		memcpy(&ra, (const void *)(cfa - 8), sizeof(ra));
 		if (UNLIKELY(ra == 0))
 			break;
+		instance = module_instance_at((uint32_t)rule.instance);
+		frames[count] = spool_frame_of(instance->module->id, lookup_pc - instance->bias);
+		if (trail) {
+			if (UNLIKELY(rbp_at < sp || rbp_at > cfa - 8))
+				break;
+			*trail_new_frame(trail, new_count++) = (struct trail_frame){
+				.pc = pc,
+				.sp = sp,
+				.rbp = rbp,
+				.rbp_at = rule.saves_rbp ? rbp_at : 0,
+				.frame = rule.is_agent ? 0 : frames[count],
+				.needs_rbp = rule.shape == SHAPE_RBP,
+			};
+		} else {
+			__builtin_prefetch((const void *)(cfa + PREFETCH_AHEAD));
+		}
 		if (rule.saves_rbp)
 			memcpy(&rbp, (const void *)rbp_at, sizeof(rbp));
-		__builtin_prefetch((const void *)(cfa + PREFETCH_AHEAD));
-		instance = module_instance_at((uint32_t)rule.instance);
-		frames[count++] =
-			spool_frame_of(instance->module->id, lookup_pc - instance->bias);
+		count += !rule.is_agent;
 		pc = ra;
 		sp = cfa;
 	}
-	if (count == w->count)
-		return;
+	if (sp == w->sp)
+		return is_met;
 	w->pc = pc;
 	w->sp = sp;
 	w->rbp = rbp;
 	w->count = count;
+	w->new_count = new_count;
 	w->all_registers = false;
+	return is_met;
 }
 
 /* Ticks are far apart, and the walk is a chain of loads each of which waits for the one before:
@@ -562,27 +617,113 @@ static bool walk(struct walk *w, const struct cfi_registers *start, bool in_full
 	prefetch(w->sp);
 	while (walk_frame(w, &again))
 		if (LIKELY(!w->in_full && !w->pc_is_exact))
-			walk_callers(w);
+			walk_callers(w, NULL);
 	return again;
+}
+
+/* How many frames SCRATCH->frames has now. */
+static size_t end_walk(const struct walk *w, uint64_t start_pc)
+{
+	size_t count = w->count;
+
+	if (w->map)
+		modules_leave(w->map);
+	if (w->note)
+		w->scratch->frames[count++] = spool_frame_note(w->note, w->note_module);
+	else if (UNLIKELY(count + w->trail_left == 0)) /* nothing but our own code */
+		w->scratch->frames[count++] = spool_frame_of(0, start_pc);
+	return count;
 }
 
 size_t unwind_capture(struct unwind_scratch *scratch, struct stack_range stack)
 {
 	const struct cfi_registers start = scratch->registers;
-	struct walk w = {
-		.scratch = scratch, .map = modules_enter(), .epoch = modules_epoch() };
+	struct walk w = { .scratch = scratch, .epoch = modules_epoch() };
 
 	scratch->memory = (struct stack_memory){ .stack = stack };
 	if (UNLIKELY(walk(&w, &start, false))) {
 		scratch->registers = start;
 		walk(&w, &start, true);
 	}
-	modules_leave(w.map);
-	if (w.note)
-		scratch->frames[w.count++] = spool_frame_note(w.note, w.note_module);
-	else if (UNLIKELY(w.count == 0)) /* nothing but our own code */
-		scratch->frames[w.count++] = spool_frame_of(0, start.value[CFI_RA]);
-	return w.count;
+	return end_walk(&w, start.value[CFI_RA]);
+}
+
+/* --- along a trail --- */
+
+/* True: once more, with all registers. */
+static bool walk_trail(struct walk *w)
+{
+	bool again = false;
+
+	stack_memory_enter(&w->scratch->memory, w->sp);
+	if (w->trail->epoch == w->epoch)
+		w->trail_left = w->trail->count;
+	do {
+		w->run_start = w->count;
+		w->new_count = 0;
+		if (!w->pc_is_exact && walk_callers(w, w->trail))
+			return false;
+	} while (walk_frame(w, &again));
+	w->trail_left = 0;
+	return again;
+}
+
+/* As unwind_capture() has it. */
+static struct unwind_stack capture_in_full(struct unwind_scratch *scratch, struct stack_range range)
+{
+	struct unwind_stack stack = { .hash = 0 };
+
+	unwind_registers_here(&scratch->registers);
+	stack.leaf_count = (uint32_t)unwind_capture(scratch, range);
+	stack.hash = spool_hash_frames(0, scratch->frames, stack.leaf_count);
+	stack.is_truncated = unwind_is_truncated(scratch, stack.leaf_count);
+	return stack;
+}
+
+struct unwind_stack unwind_capture_next(
+	struct unwind_scratch *scratch, struct stack_range range, const uint64_t *frame)
+{
+	struct unwind_trail *trail = &scratch->trail;
+	struct unwind_stack stack = { .hash = 0 };
+	struct walk w = {
+		.scratch = scratch,
+		.trail = trail,
+		.epoch = modules_epoch(),
+		/* psABI 3.2.2: the caller's rbp, and above it the return address. */
+		.pc = frame[1],
+		.sp = (uint64_t)(frame + 2),
+		.rbp = frame[0],
+	};
+
+	scratch->memory = (struct stack_memory){ .stack = range };
+	if (UNLIKELY(walk_trail(&w))) {
+		if (w.map)
+			modules_leave(w.map);
+		trail->count = 0;
+		return capture_in_full(scratch, range);
+	}
+	stack.leaf_count = (uint32_t)end_walk(&w, w.pc);
+	stack.is_truncated = w.note;
+	if (LIKELY(w.is_at_root || w.trail_left)) {
+		stack.leaf_count = (uint32_t)w.run_start;
+		trail_keep(trail, w.trail_left, w.new_count, w.epoch);
+		stack.caller_count = trail->count;
+		stack.hash = trail->frames[trail->count - 1].hash;
+	} else {
+		trail->count = 0;
+	}
+	stack.hash = spool_hash_frames(stack.hash, scratch->frames, stack.leaf_count);
+	return stack;
+}
+
+size_t unwind_write_frames(struct unwind_scratch *scratch, const struct unwind_stack *stack)
+{
+	size_t count = stack->leaf_count;
+
+	for (uint32_t i = stack->caller_count; i-- > 0;)
+		if (scratch->trail.frames[i].frame)
+			scratch->frames[count++] = scratch->trail.frames[i].frame;
+	return count;
 }
 
 spool_frame unwind_frame_at(uint64_t pc)

@@ -7,6 +7,7 @@
 #define HOT __attribute__((hot))
 #define COLD __attribute__((cold, noinline))
 #define NOINLINE __attribute__((noinline))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define PRINTF_LIKE(at, first) __attribute__((format(printf, at, first)))
 

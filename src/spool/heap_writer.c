@@ -4,7 +4,7 @@
 
 #include "base/hash.h"
 
-/* The first slot of HASH's bucket in LEVEL. */
+/* The first slot of the bucket that HASH picks in LEVEL. */
 static uint32_t bucket_of(uint32_t level0, uint32_t level, uint64_t hash)
 {
 	const uint32_t buckets = (level0 / SPOOL_BUCKET_SLOTS) << 2 * level;
@@ -15,20 +15,46 @@ static uint32_t bucket_of(uint32_t level0, uint32_t level, uint64_t hash)
 
 /* --- stacks --- */
 
-static uint64_t heap_stack_key(const spool_frame *frames, size_t frame_count,
-	uint16_t thread_name, enum spool_heap_kind kind, uint32_t size_class)
+static uint64_t key_of(const struct spool_heap_site *site)
 {
-	uint64_t key = (uint64_t)thread_name << 9 | (uint64_t)kind << 8 | size_class;
+	const uint64_t rest = (uint64_t)site->thread_name << 9 | (uint64_t)site->kind << 8 |
+		site->size_class;
+	const uint64_t key = hash_mix(hash_add(site->frames_hash, rest));
 
-	for (size_t i = 0; i < frame_count; i++)
-		key = hash_add(key, frames[i]);
-	key = hash_mix(key + 1);
 	return key ? key : 1;
+}
+
+/* Where a stack was found last time.  It never moves, so its key tells whether it is still it. */
+static uint32_t *recent_of(struct spool_writer *w, uint64_t key)
+{
+	return &w->recent_heap_stacks[(key >> 32) % ARRAY_SIZE(w->recent_heap_stacks)];
+}
+
+/* SLOT is counted in; true. */
+static bool use_stack(struct spool_writer *w, uint64_t key, uint32_t found, uint32_t *slot)
+{
+	if (UNLIKELY(__atomic_load_n(&w->heap_stacks[found].frames, __ATOMIC_RELAXED) ==
+		    SPOOL_FRAMES_REFUSED))
+		spool_count(w, SPOOL_COUNT_HEAP_TABLE_FULL, 1);
+	__atomic_store_n(recent_of(w, key), found, __ATOMIC_RELAXED);
+	*slot = found;
+	return true;
+}
+
+bool spool_find_heap_stack(
+	struct spool_writer *w, const struct spool_heap_site *site, uint32_t *slot)
+{
+	const uint64_t key = key_of(site);
+	const uint32_t recent = __atomic_load_n(recent_of(w, key), __ATOMIC_RELAXED);
+
+	return spool_is_touched(w, &w->heap_stacks[recent]) &&
+		__atomic_load_n(&w->heap_stacks[recent].key, __ATOMIC_ACQUIRE) == key &&
+		use_stack(w, key, recent, slot);
 }
 
 /* The slot of KEY in a bucket, claimed when new.  NULL: all are others'. */
 static struct spool_heap_stack *find_in_bucket(
-	struct spool_writer *w, struct spool_heap_stack *bucket, uint64_t key, bool *is_new)
+	struct spool_heap_stack *bucket, uint64_t key, bool *is_new)
 {
 	for (uint32_t i = 0; i < SPOOL_BUCKET_SLOTS; i++) {
 		uint64_t seen = __atomic_load_n(&bucket[i].key, __ATOMIC_ACQUIRE);
@@ -61,10 +87,10 @@ static bool use_full_stack(struct spool_writer *w, uint32_t *slot)
 	return true;
 }
 
-bool spool_intern_heap_stack(struct spool_writer *w, const spool_frame *frames, size_t frame_count,
-	uint16_t thread_name, enum spool_heap_kind kind, uint32_t size_class, uint32_t *slot)
+bool spool_intern_heap_stack(struct spool_writer *w, const struct spool_heap_site *site,
+	const spool_frame *frames, size_t frame_count, uint32_t *slot)
 {
-	const uint64_t key = heap_stack_key(frames, frame_count, thread_name, kind, size_class);
+	const uint64_t key = key_of(site);
 
 	for (uint32_t level = 0; level < w->heap_stack_levels; level++) {
 		struct spool_heap_stack *bucket =
@@ -76,20 +102,17 @@ bool spool_intern_heap_stack(struct spool_writer *w, const spool_frame *frames, 
 			spool_count(w, SPOOL_LOST_HEAP_MEMORY, 1);
 			return false;
 		}
-		stack = find_in_bucket(w, bucket, key, &is_new);
+		stack = find_in_bucket(bucket, key, &is_new);
 		if (!stack)
 			continue;
 		if (is_new) {
-			stack->thread_name = thread_name;
-			stack->size_class = (uint16_t)size_class;
-			stack->kind = kind;
+			stack->thread_name = site->thread_name;
+			stack->size_class = site->size_class;
+			stack->kind = site->kind;
 			__atomic_store_n(&stack->frames,
 				spool_store_frames(w, frames, frame_count), __ATOMIC_RELEASE);
 		}
-		if (__atomic_load_n(&stack->frames, __ATOMIC_RELAXED) == SPOOL_FRAMES_REFUSED)
-			spool_count(w, SPOOL_COUNT_HEAP_TABLE_FULL, 1);
-		*slot = (uint32_t)(stack - w->heap_stacks);
-		return true;
+		return use_stack(w, key, (uint32_t)(stack - w->heap_stacks), slot);
 	}
 	return use_full_stack(w, slot);
 }
@@ -104,6 +127,65 @@ void spool_add_allocation(struct spool_writer *w, uint32_t stack, struct heap_we
 
 /* --- live ones --- */
 
+/*
+ * Beside the table, in memory of our own, each slot has a tag of one byte: some bits of a hash
+ * of its address, 0 when it is free.  So a bucket is told by one word, and a look for an address
+ * reads the one slot it is in.  Tags only advise: the slot's ADDRESS is what counts.  A slot's tag
+ * is written by whoever has claimed the slot, and nobody else.
+ */
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+
+static uint8_t tag_of(uint64_t address)
+{
+	return (uint8_t)(address * UINT64_C(0x9e3779b97f4a7c15) >> 56) | 1;
+}
+
+/*
+ * In place of a hash: which bucket ADDRESS has.  Blocks that lie together are used together, so
+ * those of 64 bytes share a bucket, which two of the smallest blocks of most allocators do, and
+ * those of 2 KiB have 32 buckets that lie together.  That also fills the buckets more evenly than
+ * chance would.  Where in these 32 the first one is differs, for the sake of big blocks, which all
+ * begin alike.
+ */
+static uint64_t place_of(uint64_t address)
+{
+	const uint64_t group = (address >> 11) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+
+	return (group & ~(uint64_t)31) | ((group + (address >> 6)) & 31);
+}
+
+static void set_tag(struct spool_writer *w, const struct spool_live *slot, uint8_t tag)
+{
+	__atomic_store_n((uint8_t *)w->live_tags + (slot - w->live), tag, __ATOMIC_RELAXED);
+}
+
+static uint64_t tags_at(const struct spool_writer *w, uint32_t bucket)
+{
+	return __atomic_load_n(&w->live_tags[bucket / SPOOL_BUCKET_SLOTS], __ATOMIC_RELAXED);
+}
+
+/* The highest bit of each byte of TAGS that is TAG, and sometimes of one that is not. */
+static uint64_t find_tag(uint64_t tags, uint8_t tag)
+{
+	const uint64_t differing = tags ^ tag * EACH_BYTE;
+
+	return (differing - EACH_BYTE) & ~differing & EACH_BYTE << 7;
+}
+
+static uint32_t next_found(uint64_t *found)
+{
+	const uint32_t i = (uint32_t)__builtin_ctzll(*found) / 8;
+
+	*found &= *found - 1;
+	return i;
+}
+
+/* The level in which a block of that place was last put: most often that of the next one, too. */
+static uint8_t *hint_of(struct spool_writer *w, uint64_t place)
+{
+	return &w->live_hints[place % ARRAY_SIZE(w->live_hints)];
+}
+
 static void note_level(struct spool_writer *w, uint32_t used)
 {
 	uint32_t before = __atomic_load_n(&w->live_levels_used, __ATOMIC_RELAXED);
@@ -113,13 +195,19 @@ static void note_level(struct spool_writer *w, uint32_t used)
 		continue;
 }
 
+static bool claim(struct spool_live *slot, uint64_t address)
+{
+	return __atomic_compare_exchange_n(&slot->address, &address, SPOOL_LIVE_BUSY, false,
+		__ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
 static void fill(struct spool_live *slot, const struct spool_live *live)
 {
 	slot->size = live->size;
 	slot->time_ns = live->time_ns;
 	slot->stack = live->stack;
 	/* Whoever frees it has got its address from the caller; others see it from here on. */
-	__atomic_store_n(&slot->address, live->address, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&slot->address, live->address, __ATOMIC_RELEASE);
 	__atomic_store_n(&slot->check,
 		spool_live_check(live->address, live->size, live->time_ns, live->stack),
 		__ATOMIC_RELEASE);
@@ -127,22 +215,26 @@ static void fill(struct spool_live *slot, const struct spool_live *live)
 
 bool spool_add_live(struct spool_writer *w, const struct spool_live *live)
 {
-	const uint64_t hash = hash_mix(live->address);
+	const uint64_t place = place_of(live->address);
 
 	for (uint32_t level = 0; level < w->live_levels; level++) {
-		struct spool_live *bucket =
-			&w->live[bucket_of(SPOOL_LIVE_LEVEL0, level, hash)];
+		const uint32_t bucket = bucket_of(SPOOL_LIVE_LEVEL0, level, place);
+		uint64_t found = find_tag(tags_at(w, bucket), 0);
 
-		if (UNLIKELY(!spool_touch(w, bucket, SPOOL_BUCKET_SLOTS * sizeof(*bucket))))
+		if (!found)
+			continue;
+		if (UNLIKELY(!spool_is_touched(w, &w->live[bucket])) &&
+			!spool_touch(w, &w->live[bucket], SPOOL_BUCKET_SLOTS * sizeof(*live)))
 			break;
 		note_level(w, level + 1);
-		for (uint32_t i = 0; i < SPOOL_BUCKET_SLOTS; i++) {
-			uint64_t free_address = 0;
+		while (found) {
+			struct spool_live *slot = &w->live[bucket + next_found(&found)];
 
-			if (__atomic_compare_exchange_n(&bucket[i].address, &free_address,
-				    SPOOL_LIVE_BUSY, false, __ATOMIC_ACQUIRE,
-				    __ATOMIC_RELAXED)) {
-				fill(&bucket[i], live);
+			if (claim(slot, 0)) {
+				set_tag(w, slot, tag_of(live->address));
+				__atomic_store_n(hint_of(w, place), (uint8_t)level,
+					__ATOMIC_RELAXED);
+				fill(slot, live);
 				return true;
 			}
 		}
@@ -152,37 +244,53 @@ bool spool_add_live(struct spool_writer *w, const struct spool_live *live)
 }
 
 /* A program that frees a block twice, at once in two threads, must not hurt: one takes it. */
-static bool take(struct spool_live *slot, uint64_t address, struct spool_live *was)
+static bool take(
+	struct spool_writer *w, struct spool_live *slot, uint64_t address, struct spool_live *was)
 {
+	if (!claim(slot, address))
+		return false;
 	*was = (struct spool_live){
 		.address = address,
 		.size = slot->size,
 		.time_ns = slot->time_ns,
 		.stack = slot->stack,
 	};
-	__atomic_store_n(&slot->check, 0, __ATOMIC_SEQ_CST);
-	return __atomic_compare_exchange_n(
-		&slot->address, &address, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+	set_tag(w, slot, 0);
+	__atomic_store_n(&slot->check, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->address, 0, __ATOMIC_RELEASE);
+	return true;
+}
+
+/* ADDRESS's slot in LEVEL; NULL: it is not there. */
+static struct spool_live *find_live(
+	const struct spool_writer *w, uint64_t address, uint64_t place, uint32_t level)
+{
+	const uint32_t bucket = bucket_of(SPOOL_LIVE_LEVEL0, level, place);
+	uint64_t found = find_tag(tags_at(w, bucket), tag_of(address));
+
+	while (found) {
+		struct spool_live *slot = &w->live[bucket + next_found(&found)];
+
+		/* A tag that was not there is no sign that the slot's memory is. */
+		if (spool_is_touched(w, slot) &&
+			__atomic_load_n(&slot->address, __ATOMIC_ACQUIRE) == address)
+			return slot;
+	}
+	return NULL;
 }
 
 bool spool_remove_live(struct spool_writer *w, uint64_t address, struct spool_live *was)
 {
-	const uint32_t levels = __atomic_load_n(&w->live_levels_used, __ATOMIC_RELAXED);
-	const uint64_t hash = hash_mix(address);
+	const uint64_t place = place_of(address);
+	struct spool_live *slot;
 
 	if (address <= SPOOL_LIVE_BUSY)
 		return false; /* free(NULL); these are what slots hold that are free */
-	for (uint32_t level = 0; level < levels; level++) {
-		struct spool_live *bucket =
-			&w->live[bucket_of(SPOOL_LIVE_LEVEL0, level, hash)];
-
-		if (!spool_is_touched(w, bucket))
-			return false; /* nothing has come to this level */
-		for (uint32_t i = 0; i < SPOOL_BUCKET_SLOTS; i++)
-			if (__atomic_load_n(&bucket[i].address, __ATOMIC_ACQUIRE) == address)
-				return take(&bucket[i], address, was);
-	}
-	return false;
+	slot = find_live(w, address, place, __atomic_load_n(hint_of(w, place), __ATOMIC_RELAXED));
+	for (uint32_t level = 0;
+		!slot && level < __atomic_load_n(&w->live_levels_used, __ATOMIC_RELAXED); level++)
+		slot = find_live(w, address, place, level);
+	return slot && take(w, slot, address, was);
 }
 
 static bool is_mapping_between(const struct spool_live *live, uint64_t start, uint64_t end)
@@ -205,7 +313,7 @@ bool spool_remove_mapping(
 	for (uint32_t i = 0; i < count; i++)
 		if (spool_is_touched(w, &w->live[i]) &&
 			is_mapping_between(&w->live[i], start, end) &&
-			take(&w->live[i], w->live[i].address, was))
+			take(w, &w->live[i], w->live[i].address, was))
 			return true;
 	return false;
 }
@@ -234,9 +342,16 @@ static void drop_unfinished(struct spool_writer *w)
 {
 	const uint32_t count = spool_level_start(SPOOL_LIVE_LEVEL0, w->live_levels_used);
 
-	for (uint32_t i = 0; i < count; i++)
-		if (spool_is_touched(w, &w->live[i]) && w->live[i].address && !w->live[i].check)
-			w->live[i].address = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		struct spool_live *slot = &w->live[i];
+
+		if (!spool_is_touched(w, slot) || !slot->address)
+			continue;
+		if (slot->address == SPOOL_LIVE_BUSY || !slot->check)
+			slot->address = 0;
+		else
+			set_tag(w, slot, tag_of(slot->address));
+	}
 }
 
 /* The frames of a stack that another thread was about to store will not come. */

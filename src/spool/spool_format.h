@@ -365,13 +365,14 @@ static_assert(sizeof(struct spool_heap) == 16, "spool format changed");
 
 /*
  * A sampled allocation that was not freed.  ADDRESS is claimed by compare-and-swap, with
- * SPOOL_LIVE_BUSY, and 0 when it is free again; CHECK is stored last when an entry is filled, and
- * first (0) when it is freed: an entry whose CHECK is not spool_live_check() is not there.
+ * SPOOL_LIVE_BUSY, by whoever fills the entry and by whoever frees it, and 0 when it is free again;
+ * CHECK is stored last when an entry is filled, and is 0 before it is free: an entry whose CHECK is
+ * not spool_live_check() is not there.
  */
 struct spool_live {
 	uint64_t address; /* of the block; of a mapping, with SPOOL_LIVE_MAPPING */
 	uint64_t size; /* bytes, as asked for */
-	uint64_t time_ns; /* CLOCK_MONOTONIC */
+	uint64_t time_ns; /* CLOCK_MONOTONIC, at the kernel's last tick */
 	uint32_t stack; /* slot among the heap stacks, which was filled before */
 	uint32_t check;
 };

@@ -45,13 +45,6 @@ bool spool_touch(struct spool_writer *w, const void *start, size_t size)
 	return true;
 }
 
-bool spool_is_touched(const struct spool_writer *w, const void *start)
-{
-	const size_t offset = (size_t)((const char *)start - (char *)w->header);
-
-	return __atomic_load_n(&w->touched[offset / SPOOL_CHUNK_SIZE], __ATOMIC_RELAXED);
-}
-
 bool spool_copy_touched(struct spool_writer *w, const struct spool_writer *from,
 	const void *start, size_t size)
 {
@@ -203,6 +196,23 @@ static void find_section(struct spool_writer *w, const struct spool_section *sec
 	}
 }
 
+/* A byte for each place of a live allocation. */
+static size_t live_tags_size(const struct spool_writer *w)
+{
+	return spool_level_start(SPOOL_LIVE_LEVEL0, w->live_levels);
+}
+
+static int make_live_tags(struct spool_writer *w)
+{
+	void *memory = mmap(NULL, live_tags_size(w), PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	w->live_tags = memory;
+	return 0;
+}
+
 static int map_spool(struct spool_writer *w, int descriptor, struct spool_header *plan)
 {
 	struct rlimit limit;
@@ -232,7 +242,7 @@ static int map_spool(struct spool_writer *w, int descriptor, struct spool_header
 	*w->header = *plan;
 	for (size_t i = 0; i < SPOOL_SECTIONS_MAX && plan->sections[i].type; i++)
 		find_section(w, &plan->sections[i]);
-	return 0;
+	return w->live ? make_live_tags(w) : 0;
 }
 
 int spool_create(struct spool_writer *w, const char *folder, const struct spool_identity *identity,
@@ -275,8 +285,10 @@ int spool_create(struct spool_writer *w, const char *folder, const struct spool_
 	close(folder_descriptor);
 	if (r == 0 && w->heap && spool_touch(w, w->heap, sizeof(*w->heap)))
 		w->heap->rate_bytes = identity->heap_rate_bytes;
-	if (r)
+	if (r) {
+		spool_abandon(w);
 		return r;
+	}
 	strcpy(path, folder);
 	strcat(path, "/");
 	strcat(path, name);
@@ -315,6 +327,8 @@ bool spool_inherit(struct spool_writer *w, const struct spool_writer *from)
 
 void spool_abandon(struct spool_writer *w)
 {
+	if (w->live_tags)
+		munmap(w->live_tags, live_tags_size(w));
 	if (w->header)
 		munmap(w->header, w->header->file_size);
 	memset(w, 0, sizeof(*w));

@@ -26,11 +26,14 @@ struct spool_writer {
 	struct spool_label_texts *label_texts;
 	struct spool_heap *heap; /* NULL, and the next two: allocations are not sampled */
 	struct spool_live *live;
+	uint64_t *live_tags; /* a byte for each of them, see heap_writer.c; our own memory */
 	struct spool_heap_stack *heap_stacks;
 	uint32_t journal_size, thread_name_count, stack_count, frame_count; /* capacities */
 	uint32_t label_set_count, label_texts_size; /* the latter in bytes */
 	uint32_t live_levels, heap_stack_levels;
 	uint32_t live_levels_used; /* those behind are empty */
+	uint8_t live_hints[4096]; /* levels, by place; and the next: slots, by key */
+	uint32_t recent_heap_stacks[1024];
 	bool populates; /* the kernel knows MADV_POPULATE_WRITE */
 	uint8_t touched[SPOOL_CHUNKS_MAX]; /* chunk has its memory */
 };
@@ -62,7 +65,12 @@ void spool_abandon(struct spool_writer *w);
 /* For the parts of the writer: the memory of [START, START+SIZE) is there (false: refused); it was
  * written to before. */
 bool spool_touch(struct spool_writer *w, const void *start, size_t size);
-bool spool_is_touched(const struct spool_writer *w, const void *start);
+static inline bool spool_is_touched(const struct spool_writer *w, const void *start)
+{
+	const size_t offset = (size_t)((const char *)start - (const char *)w->header);
+
+	return __atomic_load_n(&w->touched[offset / SPOOL_CHUNK_SIZE], __ATOMIC_RELAXED);
+}
 /* Copy the SIZE bytes from START on in FROM's mapping to the same place in W's, as far as they were
  * written to.  False: no memory for it. */
 bool spool_copy_touched(struct spool_writer *w, const struct spool_writer *from,

@@ -57,12 +57,13 @@ static struct spool_reader *read_back(void)
 static uint32_t intern(struct spool_writer *spool, uint64_t number, size_t frame_count)
 {
 	spool_frame frames[SPOOL_FRAMES_PER_STACK_MAX];
+	struct spool_heap_site site = { .kind = SPOOL_HEAP_BLOCK, .size_class = 6 };
 	uint32_t slot = UINT32_MAX;
 
 	for (size_t i = 0; i < frame_count; i++)
 		frames[i] = spool_frame_of(1, number * 1000 + i);
-	ck_assert(spool_intern_heap_stack(
-		spool, frames, frame_count, 0, SPOOL_HEAP_BLOCK, 6, &slot));
+	site.frames_hash = spool_hash_frames(0, frames, frame_count);
+	ck_assert(spool_intern_heap_stack(spool, &site, frames, frame_count, &slot));
 	return slot;
 }
 
