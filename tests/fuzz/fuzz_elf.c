@@ -1,6 +1,6 @@
 /*
- * Any bytes as an ELF file, through the whole symbolizer.  Link with all of src/symbol and,
- * of src/base, build_id, file, table and xalloc; -ldw -lelf -liberty; and run
+ * Any bytes as an ELF file, through the whole symbolizer, and as a .dwp.  Link with all of
+ * src/symbol and, of src/base, build_id, file, table and xalloc; -ldw -lelf -liberty; and run
  *     ./fuzz_elf -max_len=20000 NEW_CORPUS tests/fuzz/corpus/elf
  */
 #define _GNU_SOURCE
@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "symbol/binary.h"
+#include "symbol/dwarf_package.h"
 #include "symbol/symbolizer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -48,6 +49,25 @@ static void resolve_all_over(struct symbolizer *s, struct symbol_module *m)
 	require(symbol_module_reason(m)[0]);
 }
 
+/* As a package of split DWARF: is any word of it the number of a unit? */
+static void ask_package(const char *path, const uint8_t *data, size_t size)
+{
+	struct dwarf_package *package;
+	uint64_t id;
+
+	if (dwarf_package_open(path, &package) < 0)
+		return;
+	for (size_t at = 0; at + sizeof(id) <= size; at += 4) {
+		struct dwarf_file *unit;
+
+		memcpy(&id, data + at, sizeof(id));
+		unit = dwarf_package_find(package, id);
+		require(!unit || unit->units.count > 0);
+		dwarf_file_close(unit);
+	}
+	dwarf_package_close(package);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char path[64];
@@ -56,6 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	require(descriptor >= 0 && write(descriptor, data, size) == (ssize_t)size);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", descriptor);
+	ask_package(path, data, size);
 	resolve_all_over(s, symbolizer_module(s, path, NULL));
 	symbolizer_free(s);
 	close(descriptor);
