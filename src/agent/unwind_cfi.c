@@ -333,10 +333,13 @@ static bool is_behind_call(struct walk *w, uint64_t ra, enum call_proof proof)
 }
 
 /* A leaf without unwind information that has made no frame (Go's, assembler's) has its return
- * address on top of the stack; one that has only aligned it (_init), a word higher. */
+ * address on top of the stack; one that has only aligned it (_init), a word higher; one that has
+ * saved registers, up to all six that are the caller's, above these. */
 static bool step_frameless(struct walk *w, union rule rule, enum call_proof proof)
 {
-	for (uint64_t at = w->sp; at <= w->sp + 8; at += 8) {
+	const uint64_t words = proof == CALL_OF_ANY_KIND ? 8 : 2;
+
+	for (uint64_t at = w->sp; at < w->sp + 8 * words; at += 8) {
 		uint64_t ra;
 
 		if (stack_memory_read(&w->scratch->memory, at, &ra) &&
