@@ -114,9 +114,10 @@ static void record_texts(void)
 	spool_append_text(&spool, SPOOL_TEXT_STORE, keeper_folders());
 }
 
-static int make_spool(struct spool_writer *w)
+static int make_spool(struct spool_writer *w, uint64_t process_start_ticks)
 {
 	const struct spool_identity identity = {
+		.process_start_ticks = process_start_ticks,
 		.session = settings.session,
 		.recorder_pid = settings.recorder_pid,
 		.period_ns = SECOND_NS / settings.freq_hz,
@@ -140,25 +141,54 @@ static void start_sampling(void)
 
 /* --- fork --- */
 
+/* As /proc/PID/stat counts (proc(5), field 22): since the start of the machine, in USER_HZ. */
+static uint64_t boot_ticks(void)
+{
+	return clock_now_ns(CLOCK_BOOTTIME) / 10000000;
+}
+
+static uint64_t ticks_before_fork;
+
 static void before_fork(void)
 {
 	const uint64_t all = ~(uint64_t)0;
 
+	ticks_before_fork = boot_ticks();
 	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all,
 		(long)&thread_self.mask_before_fork, sizeof(all));
 	modules_hold();
 }
 
-static void after_fork_in_parent(void)
+static bool becomes_daemon; /* in daemon() */
+
+void agent_daemon_begins(void)
+{
+	becomes_daemon = true;
+}
+
+void agent_daemon_is_made(void)
+{
+	becomes_daemon = false;
+}
+
+static void after_fork(void)
 {
 	modules_release();
 	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&thread_self.mask_before_fork, 0,
 		sizeof(thread_self.mask_before_fork));
 }
 
+static void after_fork_in_parent(void)
+{
+	after_fork();
+	if (becomes_daemon)
+		agent_stop();
+}
+
 static bool make_childs_spool(struct spool_writer *childs)
 {
-	if (make_spool(childs) != 0)
+	/* To ask /proc of a new process is dear. */
+	if (make_spool(childs, boot_ticks() == ticks_before_fork ? ticks_before_fork : 0) != 0)
 		return false;
 	if (spool_inherit(childs, &spool))
 		return true;
@@ -192,7 +222,7 @@ static void after_fork_in_child(void)
 			state = STOPPED;
 		}
 	}
-	after_fork_in_parent();
+	after_fork();
 }
 
 static void start_heap(void)
@@ -226,7 +256,7 @@ static void start(void)
 		stop_monotonic_ns = monotonic_ns() + settings.duration_ns;
 	finisher_find_tool();
 	keeper_start(&settings);
-	if (make_spool(&spool) != 0) {
+	if (make_spool(&spool, 0) != 0) {
 		if (settings.verbose)
 			say("cannot make a spool in ", settings.spool);
 		return;
@@ -267,11 +297,27 @@ static bool recorder_is_there(void)
 		raw_syscall3(SYS_kill, settings.recorder_pid, 0, 0) != -ESRCH;
 }
 
+static bool is_confined;
+
+void agent_confine(void)
+{
+	if (!agent_is_recording())
+		return;
+	is_confined = true;
+	threads_confine();
+}
+
 void agent_stop(void)
 {
 	if (state != RECORDING || getpid() != owner)
 		return;
 	state = STOPPED;
+	if (is_confined) {
+		alloc_sampler_stop();
+		cpu_sampler_stop();
+		spool_end(&spool);
+		return;
+	}
 	cpu_sampler_record_end(threads_end());
 	dl_watch_finish();
 	alloc_sampler_stop();

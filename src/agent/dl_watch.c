@@ -289,14 +289,17 @@ void dl_watch_restart_in_child(void)
 void dl_watch_finish(void)
 {
 	const uint64_t now_ns = monotonic_ns();
-	const uint32_t descriptors = descriptors_count(now_ns, 0);
+	uint32_t descriptors = SPOOL_UNKNOWN;
 
 	look_at_all();
 	see_to_new_lives();
 	for (uint32_t i = 0; i < modules_count(); i++) {
 		struct spool_life *life = modules_life(modules_at(i));
 
-		if (life && modules_is_loaded(modules_at(i)))
-			life->descriptors_after = descriptors;
+		if (!life || !modules_is_loaded(modules_at(i)))
+			continue;
+		if (descriptors == SPOOL_UNKNOWN)
+			descriptors = descriptors_count(now_ns, 0);
+		life->descriptors_after = descriptors;
 	}
 }

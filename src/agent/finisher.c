@@ -65,8 +65,10 @@ static int run_child(void *argument)
 	const uint64_t none = 0;
 	int null = open("/dev/null", O_RDWR);
 
+	if (null < 0)
+		raw_syscall1(SYS_exit_group, 127); /* it would write to what is the host's */
 	for (int fd = 0; fd <= 2; fd++)
-		if (null >= 0 && !(fd == 2 && job->verbose))
+		if (!(fd == 2 && job->verbose))
 			dup2(null, fd);
 	raw_syscall3(SYS_close_range, 3, UINT32_MAX, 0);
 	setsid(); /* the terminal's Ctrl-C is for the host */

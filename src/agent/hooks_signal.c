@@ -32,26 +32,40 @@ void signals_unblock(void)
 	raw_syscall4(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&ours, 0, sizeof(ours));
 }
 
+/* The highest signal that is free: at its default, or if IGNORED_TOO ignored, as a parent may hand
+ * it on; the host then goes on to believe so.  False: none. */
+static bool take_signal(const struct sigaction *action, bool ignored_too)
+{
+	struct sigaction old;
+
+	/* The very last is Valgrind's. */
+	for (int number = SIGRTMAX - 1; number >= SIGRTMIN; number--) {
+		if (real.sigaction(number, NULL, &old) < 0 || (old.sa_flags & SA_SIGINFO) ||
+			(old.sa_handler != SIG_DFL &&
+				!(ignored_too && old.sa_handler == SIG_IGN)) ||
+			real.sigaction(number, action, NULL) < 0)
+			continue;
+		host_action = old;
+		number_taken = number;
+		return true;
+	}
+	return false;
+}
+
 int signals_start(signal_handler *handler)
 {
 	struct sigaction action = { .sa_sigaction = handler,
 		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
-	struct sigaction old;
+	uint64_t blocked = 0;
 
 	sigfillset(&action.sa_mask);
-	/* The very last is Valgrind's. */
-	for (int number = SIGRTMAX - 1; number >= SIGRTMIN; number--) {
-		if (real.sigaction(number, NULL, &old) < 0 || (old.sa_flags & SA_SIGINFO) ||
-			old.sa_handler != SIG_DFL)
-			continue;
-		if (real.sigaction(number, &action, NULL) < 0)
-			continue;
-		number_taken = number;
-		owner = getpid();
-		signals_unblock();
-		return number;
-	}
-	return -EBUSY;
+	if (!take_signal(&action, false) && !take_signal(&action, true))
+		return -EBUSY;
+	owner = getpid();
+	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, 0, (long)&blocked, sizeof(blocked));
+	thread_self.host_blocks_signal = blocked & mask_bit();
+	signals_unblock();
+	return number_taken;
 }
 
 void signals_restart_in_child(void)

@@ -1,18 +1,13 @@
 /*
  * pthread_create and thrd_create: the new thread gets its timer before the host's code runs in
- * it.  pthread_setname_np and prctl: names of threads are read again when one was given.
+ * it.  pthread_setname_np: names of threads are read again when one was given.
  */
 #define _GNU_SOURCE
-#include <linux/seccomp.h>
 #include <pthread.h>
-#include <stdarg.h>
-#include <sys/prctl.h>
 #include <threads.h>
 
 #include "agent/agent.h"
-#include "agent/cpu_sampler.h"
 #include "agent/real.h"
-#include "agent/signals.h"
 #include "agent/threads.h"
 #include "base/compiler.h"
 
@@ -129,30 +124,5 @@ EXPORT int pthread_setname_np(pthread_t thread, const char *name)
 	real_start();
 	r = real.pthread_setname_np(thread, name);
 	threads_renamed();
-	return r;
-}
-
-/* Takes what glibc's own takes: four more words, whether given or not. */
-EXPORT int prctl(int option, ...)
-{
-	unsigned long a, b, c, d;
-	va_list arguments;
-	int r;
-
-	va_start(arguments, option);
-	a = va_arg(arguments, unsigned long);
-	b = va_arg(arguments, unsigned long);
-	c = va_arg(arguments, unsigned long);
-	d = va_arg(arguments, unsigned long);
-	va_end(arguments);
-	real_start();
-	/* What a handler asks the kernel for may be the end of the process from here on. */
-	if (option == PR_SET_TSC || (option == PR_SET_SECCOMP && a == SECCOMP_MODE_STRICT))
-		cpu_sampler_stop();
-	else if (option == PR_SET_SECCOMP)
-		threads_stop_scanning();
-	r = real.prctl(option, a, b, c, d);
-	if (option == PR_SET_NAME)
-		threads_renamed();
 	return r;
 }

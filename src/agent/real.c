@@ -50,6 +50,8 @@ COLD void real_start(void)
 		ROW(sigwait),
 		ROW(sigwaitinfo),
 		ROW(sigtimedwait),
+		ROW(syscall),
+		ROW(daemon),
 		ROW(_exit),
 	};
 #undef ROW

@@ -34,6 +34,8 @@ struct real {
 	int (*sigwaitinfo)(const sigset_t *set, siginfo_t *info);
 	int (*sigtimedwait)(
 		const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
+	long (*syscall)(long number, ...);
+	int (*daemon)(int keep_folder, int keep_output);
 	void (*_exit)(int status) __attribute__((noreturn));
 	const char *single_threaded; /* glibc 2.32's __libc_single_threaded; NULL: not there */
 };

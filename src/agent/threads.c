@@ -41,6 +41,7 @@ static uint64_t last_scan_ns, last_full_scan_ns;
 static uint32_t forget_next;
 static int process_timer = -1; /* the fallback; made at the start while timers can be had */
 static uint32_t process_timer_runs;
+static bool is_confined;
 
 /* --- who has a timer: tid << 32 | timer + 1, open addressing --- */
 
@@ -167,7 +168,11 @@ static uint64_t thread_clock_ns(uint32_t tid)
 static bool give_timer(uint32_t tid, uint64_t *first_ns)
 {
 	int timer;
-	long r = create_timer(thread_clock(tid), tid, &thread_tick_cookie, &timer);
+	long r;
+
+	if (is_confined)
+		return false;
+	r = create_timer(thread_clock(tid), tid, &thread_tick_cookie, &timer);
 
 	if (r < 0) {
 		if (r == -EAGAIN || r == -ENOMEM)
@@ -238,7 +243,7 @@ uint64_t threads_end(void)
 	uint64_t now_ns, due;
 
 	thread_self.has_ended = true; /* a tick on its way is counted below */
-	if (!thread_self.has_timer)
+	if (!thread_self.has_timer || is_confined)
 		return 0;
 	thread_self.has_timer = false;
 	drop_timer(thread_self.tid);
@@ -259,7 +264,7 @@ void threads_silence_self(void)
 {
 	uint64_t *slot = find_slot(thread_self.tid);
 
-	if (slot)
+	if (slot && !is_confined)
 		set_timer((int)(uint32_t)*slot - 1, 0, 0, 0);
 }
 
@@ -268,7 +273,7 @@ void threads_resume_self(void)
 	uint64_t *slot = find_slot(thread_self.tid);
 
 	thread_self.first_tick_ns = 0; /* what it missed is not to be counted at its end */
-	if (slot)
+	if (slot && !is_confined)
 		set_timer((int)(uint32_t)*slot - 1, 0, 1 + random_below(period_ns), period_ns);
 }
 
@@ -352,8 +357,11 @@ void threads_scan_if_needed(uint64_t now_ns)
 	scan();
 }
 
-void threads_stop_scanning(void)
+void threads_confine(void)
 {
+	if (period_ns)
+		run_process_timer();
+	is_confined = true;
 	__atomic_store_n(&last_scan_ns, UINT64_MAX / 2, __ATOMIC_RELAXED);
 }
 

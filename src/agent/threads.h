@@ -81,8 +81,9 @@ void threads_scan_sometimes(uint64_t now_ns);
 /* The same at any time, unless there are as many threads as are known. */
 void threads_scan_if_needed(uint64_t now_ns);
 
-/* Never look at /proc again: a seccomp filter is coming. */
-void threads_stop_scanning(void);
+/* A filter of system calls is coming: never look at /proc again, and neither make nor delete a
+ * timer.  Threads that come later are sampled by the timer of the whole process. */
+void threads_confine(void);
 
 /* The calling thread's name in the spool, read again when some thread was renamed. */
 uint16_t threads_name_self(void);

@@ -18,9 +18,16 @@
 #include "spool/label_writer.h"
 #include "spool/spool_layout.h"
 
+#define PAGE_BYTES 4096
 #define PROBES_MAX 64 /* slots looked at before the table counts as full */
 
 /* --- memory --- */
+
+static bool populate(const struct spool_writer *w, const void *start, size_t size)
+{
+	return !w->populates ||
+		raw_syscall3(SYS_madvise, (long)start, (long)size, MADV_POPULATE_WRITE_NUMBER) == 0;
+}
 
 /* Give [START, START+SIZE) its pages before it is touched: on a mapping of a full tmpfs a plain
  * store would be SIGBUS.  False: refused. */
@@ -35,14 +42,21 @@ bool spool_touch(struct spool_writer *w, const void *start, size_t size)
 
 		if (LIKELY(__atomic_load_n(&w->touched[chunk], __ATOMIC_RELAXED)))
 			continue;
-		if (w->populates &&
-			raw_syscall3(SYS_madvise, (long)at,
-				(long)(left < SPOOL_CHUNK_SIZE ? left : SPOOL_CHUNK_SIZE),
-				MADV_POPULATE_WRITE_NUMBER) < 0)
+		if (!populate(w, at, left < SPOOL_CHUNK_SIZE ? left : SPOOL_CHUNK_SIZE))
 			return false;
 		__atomic_store_n(&w->touched[chunk], 1, __ATOMIC_RELAXED);
 	}
 	return true;
+}
+
+/* The same for what lies there already at the start, and not a page more: a child of fork() that
+ * becomes another program, or ends, before it was sampled needs no other. */
+static bool touch_pages(const struct spool_writer *w, const void *start, size_t size)
+{
+	const uintptr_t first = (uintptr_t)start & ~(uintptr_t)(PAGE_BYTES - 1);
+	const size_t end = (uintptr_t)start + size - first + PAGE_BYTES - 1;
+
+	return size == 0 || populate(w, (const void *)first, end & ~(size_t)(PAGE_BYTES - 1));
 }
 
 bool spool_copy_touched(struct spool_writer *w, const struct spool_writer *from,
@@ -72,12 +86,16 @@ bool spool_copy_touched(struct spool_writer *w, const struct spool_writer *from,
  * plant a spool, or a link, for us to follow. */
 static int open_folder(const char *folder)
 {
+	const int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	struct stat st;
 	int descriptor;
 
-	if (mkdir(folder, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	descriptor = open(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	descriptor = open(folder, flags);
+	if (descriptor < 0 && errno == ENOENT) {
+		if (mkdir(folder, 0700) < 0 && errno != EEXIST)
+			return -errno;
+		descriptor = open(folder, flags);
+	}
 	if (descriptor < 0)
 		return -errno;
 	if (fstat(descriptor, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 022)) {
@@ -227,7 +245,7 @@ static int map_spool(struct spool_writer *w, int descriptor, struct spool_header
 	mapping = mmap(NULL, plan->file_size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
 	if (mapping == MAP_FAILED)
 		return -errno;
-	w->populates = madvise(mapping, SPOOL_CHUNK_SIZE, MADV_POPULATE_WRITE_NUMBER) == 0;
+	w->populates = madvise(mapping, sizeof(*plan), MADV_POPULATE_WRITE_NUMBER) == 0;
 	if (!w->populates) {
 		/* An older kernel, or no room: all of it now, or none. */
 		r = posix_fallocate(descriptor, 0, (off_t)plan->file_size);
@@ -237,7 +255,6 @@ static int map_spool(struct spool_writer *w, int descriptor, struct spool_header
 		}
 		memset(w->touched, 1, sizeof(w->touched));
 	}
-	w->touched[0] = 1;
 	w->header = mapping;
 	*w->header = *plan;
 	for (size_t i = 0; i < SPOOL_SECTIONS_MAX && plan->sections[i].type; i++)
@@ -254,7 +271,9 @@ int spool_create(struct spool_writer *w, const char *folder, const struct spool_
 		.header_size = sizeof(plan),
 		.pid = (uint32_t)getpid(),
 		.uid = geteuid(),
-		.process_start_ticks = process_start_ticks(),
+		.process_start_ticks = identity->process_start_ticks ?
+			identity->process_start_ticks :
+			process_start_ticks(),
 		.session = identity->session,
 		.recorder_pid = identity->recorder_pid,
 		.start_realtime_ns = clock_now_ns(CLOCK_REALTIME),
@@ -283,7 +302,7 @@ int spool_create(struct spool_writer *w, const char *folder, const struct spool_
 		close(descriptor);
 	}
 	close(folder_descriptor);
-	if (r == 0 && w->heap && spool_touch(w, w->heap, sizeof(*w->heap)))
+	if (r == 0 && w->heap && touch_pages(w, w->heap, sizeof(*w->heap)))
 		w->heap->rate_bytes = identity->heap_rate_bytes;
 	if (r) {
 		spool_abandon(w);
@@ -310,7 +329,7 @@ bool spool_inherit(struct spool_writer *w, const struct spool_writer *from)
 {
 	const uint64_t used = from->header->journal_used;
 
-	if (!spool_touch(w, w->journal, used))
+	if (!touch_pages(w, w->journal, used))
 		return false;
 	memcpy(w->journal, from->journal, used);
 	w->header->journal_used = used;
@@ -319,7 +338,7 @@ bool spool_inherit(struct spool_writer *w, const struct spool_writer *from)
 			break; /* they are taken in order */
 		if (from->thread_names[i].state != SPOOL_NAME_READY)
 			continue;
-		if (spool_touch(w, &w->thread_names[i], sizeof(w->thread_names[i])))
+		if (touch_pages(w, &w->thread_names[i], sizeof(w->thread_names[i])))
 			w->thread_names[i] = from->thread_names[i];
 	}
 	return spool_inherit_labels(w, from) && (!from->heap || spool_inherit_heap(w, from));

@@ -39,6 +39,7 @@ struct spool_writer {
 };
 
 struct spool_identity {
+	uint64_t process_start_ticks; /* 0: to be asked of /proc */
 	uint64_t session;
 	uint32_t recorder_pid;
 	uint64_t period_ns;
