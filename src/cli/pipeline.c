@@ -145,6 +145,27 @@ static void name_locations(struct naming *n)
 	free(questions);
 }
 
+/* The kernel's remark is no part of the name.  Where no build-ID tells what it was, the name stays
+ * as it is, and finds nothing: what lies there now is another file. */
+static void cut_deleted(struct profile *p)
+{
+	static const char remark[] = " (deleted)";
+
+	for (size_t i = 0; i < p->mappings.count; i++) {
+		struct profile_mapping *m = &p->mappings.items[i];
+		const char *filename = profile_string(p, m->filename);
+		const size_t size = strlen(filename), remark_size = strlen(remark);
+		char *path;
+
+		if (size <= remark_size || strcmp(filename + size - remark_size, remark) != 0 ||
+			profile_string(p, m->build_id)[0] == '\0')
+			continue;
+		path = xstrndup(filename, size - remark_size);
+		m->filename = profile_intern(p, path);
+		free(path);
+	}
+}
+
 static struct symbol_module *module_of(struct naming *n, const struct profile_mapping *m)
 {
 	struct build_id id = { .size = 0 };
@@ -253,6 +274,7 @@ void pipeline_symbolize_with(struct profile *p, const struct symbolizer_options 
 
 	find_perf_map(&n);
 	symbol_folders_find(&folders, &all, life_find_comment(p, STORE_COMMENT));
+	cut_deleted(p);
 	lives_read(p, &n.lives);
 	n.symbolizer = symbolizer_new(&all);
 	for (size_t i = 0; i < p->mappings.count; i++)
