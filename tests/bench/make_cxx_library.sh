@@ -4,6 +4,7 @@
 #
 #   make_cxx_library.sh OUT.so COMPILER FILES     about 3 MB of DWARF a file with g++ -g -O2
 #
+# OUT.so.parts/ gets a library of each file by itself.
 # The sources are the same for the same FILES.  Two compilers run at a time.
 set -eu
 
@@ -140,4 +141,6 @@ extern "C" size_t bench_part$number(const char *text, int number)
 PART
 done
 seq "$files" | xargs -P 2 -I {} "$compiler" -std=c++17 -g -O2 -fPIC -c "$work/part{}.cc" -o "$work/part{}.o"
-"$compiler" -shared -o "$out" "$work"/*.o
+mkdir -p "$out.parts"
+seq "$files" | xargs -P 2 -I {} "$compiler" -shared -Wl,--build-id "$work/part{}.o" -o "$out.parts/part{}.so"
+"$compiler" -shared -Wl,--build-id -o "$out" "$work"/*.o
