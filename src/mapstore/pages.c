@@ -3,12 +3,11 @@
 
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <zlib.h>
+#include <zstd.h>
 
 #include "base/compiler.h"
 
-#define RAW_DEFLATE (-15) /* zlib's window bits: no header */
-#define LEVEL 3 /* more make a map 4 % smaller, and half as much again of the time */
+#define LEVEL 3
 
 enum page_state { PAGE_PACKED, PAGE_UNPACKED, PAGE_DAMAGED };
 
@@ -19,18 +18,13 @@ static size_t page_count(uint64_t size)
 
 /* --- writing --- */
 
-static void pack_page(z_stream *stream, const uint8_t *page, size_t size, struct output *out)
+static void pack_page(ZSTD_CCtx *context, const uint8_t *page, size_t size, struct output *out)
 {
-	uint8_t packed[MAP_PAGE_SIZE + MAP_PAGE_SIZE / 8 + MAP_PAGE_PACKED_MIN] = { 0 };
-	size_t packed_size;
+	uint8_t packed[ZSTD_COMPRESSBOUND(MAP_PAGE_SIZE)] = { 0 };
+	size_t packed_size = ZSTD_compress2(context, packed, sizeof(packed), page, size);
 
-	deflateReset(stream);
-	stream->next_in = (uint8_t *)page;
-	stream->avail_in = (uInt)size;
-	stream->next_out = packed;
-	stream->avail_out = sizeof(packed);
-	deflate(stream, Z_FINISH);
-	packed_size = sizeof(packed) - stream->avail_out;
+	if (ZSTD_isError(packed_size))
+		abort(); /* only for want of memory */
 	if (size == MAP_PAGE_SIZE && packed_size < MAP_PAGE_PACKED_MIN)
 		packed_size = MAP_PAGE_PACKED_MIN;
 	output_bytes(out, packed, packed_size);
@@ -39,20 +33,21 @@ static void pack_page(z_stream *stream, const uint8_t *page, size_t size, struct
 void pages_write(struct output *out, const struct output *section)
 {
 	const size_t start = out->bytes.count, size = section->bytes.count;
-	z_stream stream = { .next_in = NULL };
+	ZSTD_CCtx *context = ZSTD_createCCtx();
 
-	if (deflateInit2(&stream, LEVEL, Z_DEFLATED, RAW_DEFLATE, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-		abort(); /* only for want of memory */
+	if (!context)
+		abort();
+	ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, LEVEL);
 	for (size_t i = 0; i < page_count(size); i++)
 		output_u32(out, 0);
 	for (size_t i = 0; i < page_count(size); i++) {
 		const size_t at = i * MAP_PAGE_SIZE;
 
 		output_set_u32(out, start + 4 * i, (uint32_t)(out->bytes.count - start));
-		pack_page(&stream, section->bytes.items + at,
+		pack_page(context, section->bytes.items + at,
 			size - at < MAP_PAGE_SIZE ? size - at : MAP_PAGE_SIZE, out);
 	}
-	deflateEnd(&stream);
+	ZSTD_freeCCtx(context);
 }
 
 /* --- reading --- */
@@ -70,10 +65,9 @@ bool pages_open(struct pages *p, struct bytes packed, uint64_t size)
 	p->data = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	p->states = calloc(count, 1);
-	p->stream = calloc(1, sizeof(*p->stream));
 	if (p->data == MAP_FAILED)
 		p->data = NULL;
-	if (p->data && p->states && p->stream && inflateInit2(p->stream, RAW_DEFLATE) == Z_OK)
+	if (p->data && p->states)
 		return true;
 	pages_close(p);
 	return false;
@@ -81,11 +75,8 @@ bool pages_open(struct pages *p, struct bytes packed, uint64_t size)
 
 void pages_close(struct pages *p)
 {
-	if (p->stream)
-		inflateEnd(p->stream);
 	if (p->data)
 		munmap(p->data, p->size);
-	free(p->stream);
 	free(p->states);
 	memset(p, 0, sizeof(*p));
 }
@@ -99,7 +90,7 @@ void pages_forget(struct pages *p)
 	p->unpacked_size = 0;
 }
 
-/* The packed bytes of page NUMBER and, the last one's end not being told, all behind them. */
+/* The packed bytes of page NUMBER and all behind them: the last one's end is not told. */
 static struct bytes packed_page(const struct pages *p, uint64_t number)
 {
 	struct bytes index = p->packed, at = p->packed;
@@ -114,17 +105,11 @@ static bool unpack_to(struct pages *p, uint64_t number)
 	const uint64_t start = number * MAP_PAGE_SIZE;
 	const size_t size = p->size - start < MAP_PAGE_SIZE ? p->size - start : MAP_PAGE_SIZE;
 	const struct bytes packed = packed_page(p, number);
-	const size_t limit = 2 * MAP_PAGE_SIZE; /* no page packed well takes as much */
+	const size_t packed_size = ZSTD_findFrameCompressedSize(packed.at, bytes_left(&packed));
 
-	if (inflateReset(p->stream) != Z_OK)
-		return false;
-	p->stream->next_in = (uint8_t *)packed.at;
-	p->stream->avail_in =
-		(uInt)(bytes_left(&packed) < limit ? bytes_left(&packed) : limit);
-	p->stream->next_out = p->data + start;
-	p->stream->avail_out = (uInt)size;
 	p->unpacked_size += size;
-	return inflate(p->stream, Z_FINISH) == Z_STREAM_END && p->stream->avail_out == 0;
+	return !ZSTD_isError(packed_size) &&
+		ZSTD_decompress(p->data + start, size, packed.at, packed_size) == size;
 }
 
 /* A damaged page is tried once. */

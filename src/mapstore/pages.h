@@ -1,7 +1,7 @@
 /*
- * A section of a map: bytes in pages of 16 KiB, each packed by itself (DEFLATE, RFC 1951), so that
- * any part can be read without the rest.  First the offset of each page's packed bytes, a uint32
- * from the section's start, then those.
+ * A section of a map: bytes in pages of 16 KiB, each packed by itself (Zstandard, RFC 8878), so
+ * that any part can be read without the rest.  First the offset of each page's packed bytes, a
+ * uint32 from the section's start, then those.
  */
 #ifndef MAPSTORE_PAGES_H
 #define MAPSTORE_PAGES_H
@@ -27,7 +27,6 @@ struct pages { /* all zero: empty */
 	uint8_t *data; /* room for all, filled page by page */
 	uint8_t *states; /* by page */
 	uint64_t unpacked_size; /* bytes of the pages that are there */
-	struct z_stream_s *stream;
 };
 
 /* PACKED is borrowed.  False: SIZE bytes cannot be in it; or there is no room for them. */

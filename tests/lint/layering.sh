@@ -36,7 +36,7 @@ BEGIN {
 	words("symbol:zlib.h symbol:zstd.h symbol:lzma.h", library)
 	words("symbol:libiberty/demangle.h", library)
 	words("symbol:elfutils/debuginfod.h", library)
-	words("mapstore:zlib.h pprof:zlib.h", library)
+	words("mapstore:zlib.h mapstore:zstd.h pprof:zlib.h", library)
 	words("pprof:protobuf-c/protobuf-c.h", library)
 
 	words("assert.h cet.h complex.h ctype.h dirent.h dlfcn.h elf.h errno.h fcntl.h", libc)
