@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "agent/real_alloc.h"
 #include "base/compiler.h"
 #include "base/monotonic.h"
 
@@ -17,11 +18,11 @@ static void *find_dlsym(void)
 	return found ? found : dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
 }
 
-/* libc's own, whoever else defines one: a handler must not run into another library's lock. */
-static void find_clock(void *(*lookup)(void *, const char *))
+/* libc's own, whoever else defines one: a handler must not run into another library's lock.  Not by
+ * dlopen, which allocates: a malloc before ours may call dlsym, and so come back here. */
+static void find_clock(void)
 {
-	void *libc = real.dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
-	void *found = libc ? lookup(libc, "clock_gettime") : NULL;
+	void *found = real_alloc_find("libc.so.6", "clock_gettime");
 
 	if (found)
 		*(void **)&monotonic_clock = found;
@@ -62,7 +63,7 @@ COLD void real_start(void)
 	lookup = (void *(*)(void *, const char *))find_dlsym();
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		*(void **)((char *)&real + rows[i].offset) = lookup(RTLD_NEXT, rows[i].name);
-	find_clock(lookup);
+	find_clock();
 	real.find_object = (int (*)(void *, struct dl_find_object *))lookup(
 		RTLD_DEFAULT, "_dl_find_object");
 	real.single_threaded = lookup(RTLD_DEFAULT, "__libc_single_threaded");

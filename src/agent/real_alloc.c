@@ -131,6 +131,17 @@ static const char *base_name(const struct link_map *map)
 	return !map->l_name[0] ? "the program" : slash ? slash + 1 : map->l_name;
 }
 
+void *real_alloc_find(const char *library, const char *name)
+{
+	const struct link_map *map = own_map();
+
+	while (map && map->l_prev)
+		map = map->l_prev;
+	while (map && strcmp(base_name(map), library) != 0)
+		map = map->l_next;
+	return map ? find_in(map, name) : NULL;
+}
+
 /* --- what is not seen --- */
 
 bool real_alloc_describe_unseen(char *text, size_t size)

@@ -41,6 +41,9 @@ extern struct real_alloc real_alloc HIDDEN;
 /* The real reallocarray is an allocator's own.  libc's calls realloc, and so our hook, itself. */
 extern bool real_alloc_has_own_reallocarray HIDDEN;
 
+/* What LIBRARY, a file's name without its folder, defines as NAME, looked up in the same way. */
+void *real_alloc_find(const char *library, const char *name);
+
 /* What of the program's allocations does not come through our hooks: a line for people, of at most
  * SIZE bytes in TEXT, or "".  False: none do, since the program's malloc is not our hook. */
 bool real_alloc_describe_unseen(char *text, size_t size);

@@ -112,6 +112,22 @@ if ${CXX:-c++} -O1 -o new new.cc 2>/dev/null; then
 		said "not seen: C\+\+'s operator new: it is that of libjemalloc" new
 	fi
 fi
+# A library that forwards to the next, and asks dlsym for it in the middle of anything.
+cat >naive.c <<'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#define NEXT(name) static typeof(name) *next; if (!next) next = (typeof(name) *)dlsym(RTLD_NEXT, #name)
+void *malloc(size_t size) { NEXT(malloc); return next(size); }
+void free(void *block) { NEXT(free); next(block); }
+void *realloc(void *block, size_t size) { NEXT(realloc); return next(block, size); }
+END
+if compile naive.so naive.c -shared -fPIC -fno-builtin; then
+	runs_the_same "$work/naive.so" "" "$helpers/allocate" portable
+	said "not seen: no allocation: malloc is that of naive" naive
+	runs_the_same "" "$work/naive.so" "$helpers/allocate" portable
+	as_told naive
+fi
 # A program at fixed addresses, whose functions' addresses are its own PLT's.
 cat >fixed.c <<'END'
 #include <stdio.h>
