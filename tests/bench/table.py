@@ -412,6 +412,30 @@ def measure_heap_programs():
         )  # fmt: skip
 
 
+def measure_every_allocation():
+    """CPU time that recording every allocation adds, beside heaptrack's library alone: what it
+    writes goes to /dev/null, without its interpreter."""
+    heaptrack = heap_peers().get("heaptrack")
+    if not heaptrack:
+        row("every allocation recorded", "0.5 x heaptrack", "-", "-", "no heaptrack here")
+        return
+    for name, command in heap_programs().items():
+        command = [shutil.which(command[0]), *command[1:]]
+        python = {"PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0"}
+        variants = [joined({**python, **env}) for env in ({}, heaptrack, our_heap(1))]
+        lines = run("paired", 9 * ROUNDS, *variants, "--", *command)
+        times = [[int(word) / 1e6 for word in words[1::2]] for words in lines[-9 * ROUNDS :]]
+        remove_spools()
+        plain = statistics.median(time[0] for time in times)
+        peer = statistics.median(time[1] - time[0] for time in times)
+        added = statistics.median(time[2] - time[0] for time in times)
+        row(
+            f"every allocation of {name} recorded", "0.5 x heaptrack", f"{added / peer:.2f} x",
+            f"heaptrack +{peer:.0f} ms",
+            f"CPU time, median of {len(times)}: {plain:.0f} ms, with us +{added:.0f} ms",
+        )  # fmt: skip
+
+
 def measure_heap():
     measure_pairs("malloc and free, 1 thread", "1.15 x", 9, ("pair", 1, 4000000, 0))
     measure_pairs("malloc and free, 2 threads", "1.15 x", 9, ("pair", 2, 3000000, 0))
@@ -427,6 +451,7 @@ def measure_heap():
         "34 frames, with heap=1",
     )  # fmt: skip
     measure_instructions()
+    measure_every_allocation()
     measure_heap_programs()
 
 
