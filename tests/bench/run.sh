@@ -20,7 +20,8 @@ bench=$srcdir/tests/bench
 agent_flags="-fvisibility=hidden -ftls-model=initial-exec -fno-semantic-interposition
 	-fno-plt -fPIC"
 agent_sources="agent/cfi.c agent/cfi_expression.c agent/code_ranges.c agent/loaded_object.c
-	agent/module_life.c agent/module_maps.c agent/modules.c agent/real.c agent/threads.c
+	agent/module_life.c agent/module_maps.c agent/modules.c agent/real.c agent/real_alloc.c
+	agent/threads.c
 	agent/unwind_cfi.c spool/heap_writer.c spool/spool_layout.c spool/spool_writer.c
 	base/build_id.c base/content_id.c base/monotonic.c"
 
