@@ -56,12 +56,13 @@ static void add_gaps_between_units(struct builder *b, const struct dwarf_state *
 
 			if (range->start > at)
 				*VEC_PUSH(&b->gaps.list) = (struct map_gap){
-					at, range->start < end ? range->start : end };
+					.start = at,
+					.end = range->start < end ? range->start : end };
 			if (range->end > at)
 				at = range->end;
 		}
 		if (at < end)
-			*VEC_PUSH(&b->gaps.list) = (struct map_gap){ at, end };
+			*VEC_PUSH(&b->gaps.list) = (struct map_gap){ .start = at, .end = end };
 	}
 	if (b->gaps.list.count > 0)
 		qsort(b->gaps.list.items, b->gaps.list.count, sizeof(*b->gaps.list.items),
@@ -91,11 +92,13 @@ static uint32_t add_frames(struct map_writer *w, const struct source_frames *fou
 	return location;
 }
 
-static void add_range(struct builder *b, uint64_t start, uint64_t end)
+static void add_range(
+	struct builder *b, const struct map_gap *gap, uint64_t start, uint64_t end)
 {
+	const struct source_frame *by_dwarf = gap->is_known ? &gap->line : NULL;
 	const struct source_frames *found;
 
-	if (start < end && module_ask(b->symbolizer, b->module, start, &found))
+	if (start < end && module_ask(b->symbolizer, b->module, start, by_dwarf, &found))
 		map_writer_range(b->writer, start, end, add_frames(b->writer, found));
 }
 
@@ -114,10 +117,10 @@ static void fill_gaps(struct builder *b)
 		while (next < b->boundaries.count && b->boundaries.items[next] <= at)
 			next++;
 		for (; next < b->boundaries.count && b->boundaries.items[next] < gap->end; next++) {
-			add_range(b, at, b->boundaries.items[next]);
+			add_range(b, gap, at, b->boundaries.items[next]);
 			at = b->boundaries.items[next];
 		}
-		add_range(b, at, gap->end);
+		add_range(b, gap, at, gap->end);
 	}
 }
 

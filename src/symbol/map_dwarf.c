@@ -99,6 +99,50 @@ static bool is_named(struct conversion *c, uint32_t index)
 	return function_number(c, index) != 0;
 }
 
+static bool is_of_several_units(const struct conversion *c, uint64_t vaddr)
+{
+	struct unit_search search = { .vaddr = vaddr };
+
+	return unit_index_next(&c->d->index, &search) && unit_index_next(&c->d->index, &search);
+}
+
+/* The place in the outermost function: of the row, or of the first call. */
+static struct source_frame outermost_place(
+	struct conversion *c, uint32_t function, const struct dwarf_row *row)
+{
+	const struct dwarf_function *functions = c->loaded->tree.functions.items;
+	const struct dwarf_function *f = NULL;
+	struct source_frame place = { .name = NULL };
+
+	if (function != INTERVAL_NOBODY)
+		for (f = &functions[function]; f->caller && functions[f->caller - 1].caller;)
+			f = &functions[f->caller - 1];
+	if (f && f->caller) {
+		place.file = dwarf_lines_path(
+			dwarf_call_files(c->loaded), c->d->texts, f->call_file);
+		place.line = f->call_line;
+		place.column = f->call_column;
+	} else if (row && row->file != UINT32_MAX) {
+		place.file = dwarf_lines_path(&c->loaded->lines, c->d->texts, row->file);
+		place.line = row->line <= INT32_MAX ? row->line : 0;
+		place.column = place.line && row->column <= INT32_MAX ? row->column : 0;
+	}
+	return place;
+}
+
+/* A gap between functions is all of one unit, or more must be asked: by source_dwarf.c. */
+static void add_gap(struct conversion *c, uint64_t start, uint64_t end, uint32_t function,
+	const struct dwarf_row *row)
+{
+	struct map_gap *gap = VEC_PUSH(&c->gaps->list);
+
+	gap->start = start;
+	gap->end = end;
+	gap->is_known = !is_of_several_units(c, start) && !is_of_several_units(c, end - 1);
+	if (gap->is_known)
+		gap->line = outermost_place(c, function, row);
+}
+
 static void add_piece(struct conversion *c, uint64_t start, uint64_t end, uint32_t function,
 	const struct dwarf_row *row)
 {
@@ -107,7 +151,7 @@ static void add_piece(struct conversion *c, uint64_t start, uint64_t end, uint32
 	if (start >= end)
 		return;
 	if (function == INTERVAL_NOBODY || !is_named(c, function)) {
-		*VEC_PUSH(&c->gaps->list) = (struct map_gap){ start, end };
+		add_gap(c, start, end, function, row);
 		return;
 	}
 	l.function = function_number(c, function);

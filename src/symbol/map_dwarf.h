@@ -4,10 +4,13 @@
 
 #include "mapstore/map_writer.h"
 #include "symbol/dwarf_state.h"
+#include "symbol/source.h"
 
 /* A piece of code that DWARF does not name. */
 struct map_gap {
 	uint64_t start, end;
+	bool is_known; /* LINE is all that DWARF says of it; else another unit may say more */
+	struct source_frame line;
 };
 
 struct map_gaps {

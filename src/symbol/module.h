@@ -6,9 +6,10 @@
 #include "symbol/symbolizer.h"
 
 /* The frames at VADDR as the sources have them, not demangled; one without a name where only the
- * line is known.  False: nothing is. */
+ * line is known.  BY_DWARF: what DWARF says, which is then not asked: a line, at most; else NULL.
+ * False: nothing is known. */
 bool module_ask(struct symbolizer *s, struct symbol_module *m, uint64_t vaddr,
-	const struct source_frames **found);
+	const struct source_frame *by_dwarf, const struct source_frames **found);
 
 /* The addresses where the sources' answers change, but for those of DWARF. */
 void module_visit_boundaries(

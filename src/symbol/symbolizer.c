@@ -351,17 +351,21 @@ static void take_name(struct source_frame *frame, const struct source_frame *fro
 	frame->linkage_name = from->linkage_name;
 }
 
-/* Ask the sources until every frame has a name.  False: nobody knows one. */
+/* Ask the sources until every frame has a name; BY_DWARF: as module_ask() has it.  False: nobody
+ * knows one. */
 static bool ask_sources(struct symbolizer *s, struct symbol_module *m, uint64_t vaddr,
-	bool *resolved)
+	const struct source_frame *by_dwarf, bool *resolved)
 {
-	struct source_frame line = { .name = NULL }; /* known, but nameless as yet */
-	bool has_line = false;
+	/* known, but nameless as yet */
+	struct source_frame line = by_dwarf ? *by_dwarf : (struct source_frame){ .name = NULL };
+	bool has_line = line.file || line.line;
 
 	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
 		struct source_frame *outermost;
 
 		s->found.frames.count = 0;
+		if (by_dwarf && sources[i] == &source_dwarf)
+			continue;
 		if (!state_of(m, i) || !sources[i]->resolve(m->states[i], vaddr, &s->found) ||
 			s->found.frames.count == 0)
 			continue;
@@ -416,11 +420,11 @@ static struct symbol_frame answer(struct symbolizer *s, const struct source_fram
 }
 
 bool module_ask(struct symbolizer *s, struct symbol_module *m, uint64_t vaddr,
-	const struct source_frames **found)
+	const struct source_frame *by_dwarf, const struct source_frames **found)
 {
 	bool resolved = false;
 
-	if (!ask_sources(s, m, vaddr, &resolved) || !resolved)
+	if (!ask_sources(s, m, vaddr, by_dwarf, &resolved) || !resolved)
 		s->found.frames.count = s->found.frames.count == 1 &&
 			!has_name(&s->found.frames.items[0]);
 	*found = &s->found;
@@ -453,7 +457,7 @@ void symbolizer_resolve(struct symbolizer *s, struct symbol_module *m, uint64_t 
 {
 	bool resolved = false;
 
-	if (!ask_sources(s, m, vaddr, &resolved) && s->found.frames.count == 0)
+	if (!ask_sources(s, m, vaddr, NULL, &resolved) && s->found.frames.count == 0)
 		VEC_PUSH(&s->found.frames);
 	s->frames.count = 0;
 	for (size_t i = 0; i < s->found.frames.count; i++) {

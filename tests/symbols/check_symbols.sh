@@ -81,7 +81,7 @@ if [ -n "${OBJECTS:-}" ]; then
 else
 	build_objects
 	objects+=(/lib/x86_64-linux-gnu/libc.so.6 /lib/x86_64-linux-gnu/libm.so.6 "$tool" "$agent"
-		"$(readlink -f "$(command -v python3)")")
+		"$(python3 -c 'import os, sys; print(os.path.realpath(sys.executable))')")
 	for sample in "$samples/goplugin.so" "$samples/gohost"; do
 		[ ! -e "$sample" ] || objects+=("$sample")
 	done
