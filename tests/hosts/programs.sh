@@ -264,6 +264,7 @@ nginx_client() {
 	curl -s http://127.0.0.1:18471/page.txt | md5sum
 }
 run_nginx() { serve QUIT nginx_ready nginx_client "$@" nginx -p "$PWD" -c "$PWD/nginx.conf"; }
+filter_nginx() { echo 's/[0-9]* descriptors/some descriptors/'; } # connections at the end
 hot_nginx() { echo 'ngx_|deflate|libz' 0.3; }
 
 prepare_apache() {
@@ -293,6 +294,7 @@ apache_client() {
 	wrk -t 1 -c 4 -d 1 -H 'Accept-Encoding: gzip' http://127.0.0.1:18472/page.txt >/dev/null
 }
 run_apache() { serve TERM apache_ready apache_client "$@" apache2 -f "$PWD/apache.conf" -D FOREGROUND; }
+filter_apache() { filter_nginx; }
 hot_apache() { echo 'deflate|libz|longest_match' 0.3; }
 
 bin=$(echo /usr/lib/postgresql/*/bin)
