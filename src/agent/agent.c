@@ -248,6 +248,11 @@ static void start(void)
 	real_start();
 	if (!read_settings())
 		return;
+	if (real.sanitizer) {
+		if (settings.verbose)
+			say("the program is built with a sanitizer", "");
+		return;
+	}
 	if (!follow_wants_exec(&settings))
 		follow_hide_from_programs(own_file());
 	if (!settings.spool[0])

@@ -28,6 +28,21 @@ static void find_clock(void)
 		*(void **)&monotonic_clock = found;
 }
 
+/* Sanitizers intercept what they can, and are not ready for a call before their own start.  Asked
+ * of ld.so at our own loading: dlsym allocates for what it does not find. */
+#define SANITIZERS(X) X(__asan_init) X(__hwasan_init) X(__msan_init) X(__tsan_init)
+#define DECLARE(start) extern void start(void) __attribute__((weak, visibility("default")));
+SANITIZERS(DECLARE)
+#undef DECLARE
+
+static bool find_sanitizer(void)
+{
+#define IS_THERE(start) || start
+	return false SANITIZERS(IS_THERE);
+#undef IS_THERE
+}
+#undef SANITIZERS
+
 COLD void real_start(void)
 {
 #define ROW(name) { #name, offsetof(struct real, name) }
@@ -63,7 +78,9 @@ COLD void real_start(void)
 	lookup = (void *(*)(void *, const char *))find_dlsym();
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		*(void **)((char *)&real + rows[i].offset) = lookup(RTLD_NEXT, rows[i].name);
-	find_clock();
+	real.sanitizer = find_sanitizer();
+	if (!real.sanitizer)
+		find_clock();
 	real.find_object = (int (*)(void *, struct dl_find_object *))lookup(
 		RTLD_DEFAULT, "_dl_find_object");
 	real.single_threaded = lookup(RTLD_DEFAULT, "__libc_single_threaded");

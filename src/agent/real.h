@@ -37,6 +37,7 @@ struct real {
 	long (*syscall)(long number, ...);
 	int (*daemon)(int keep_folder, int keep_output);
 	void (*_exit)(int status) __attribute__((noreturn));
+	bool sanitizer; /* AddressSanitizer or its kin is there: nothing may be asked of it early */
 	const char *single_threaded; /* glibc 2.32's __libc_single_threaded; NULL: not there */
 };
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,16 @@ static int write_straight(const char *path, const void *data, size_t size)
 	return r;
 }
 
+/* In a folder that others can write to, a link may be there to have us write where its maker
+ * cannot: the kernel's rule for sticky folders (proc(5), protected_symlinks), in any folder. */
+static bool is_planted_link(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && st.st_uid != geteuid() &&
+		st.st_uid != 0;
+}
+
 int file_replace(const char *path, const void *data, size_t size)
 {
 	struct stat st;
@@ -87,6 +98,8 @@ int file_replace(const char *path, const void *data, size_t size)
 	int descriptor;
 	int r;
 
+	if (is_planted_link(path))
+		return -ELOOP;
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		return S_ISDIR(st.st_mode) ? -EISDIR : write_straight(path, data, size);
 	/* /dev/stdout may be a link to a regular file. */

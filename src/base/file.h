@@ -20,7 +20,8 @@ void file_unmap(struct file_bytes *bytes);
 
 /* Write SIZE bytes to PATH with mode 0600: a temporary file beside it, fsync, rename.  When
  * PATH is no regular file (a device, a fifo) it is written straight; when it is a symbolic link,
- * what it points to is replaced, not the link.  0 or -errno; on failure nothing is left behind
+ * what it points to is replaced, not the link; another user's link, but for root's, is -ELOOP.
+ * 0 or -errno; on failure nothing is left behind
  * and an older PATH is as it was. */
 int file_replace(const char *path, const void *data, size_t size) MUST_CHECK;
 

@@ -318,11 +318,9 @@ static bool choose_kinds(struct record_options *o)
 	return false;
 }
 
-/* PLUGPROF=off, where the command line is not ours to change.  Returns if it cannot be run. */
-static int run_without(const struct record_options *o, const char *program, char **argv)
+/* Returns if it cannot be run. */
+static int run_without(const char *program, char **argv)
 {
-	if (!o->quiet)
-		message("%s=off: %s runs as without plugprof", SETTINGS_VARIABLE, program);
 	execv(program, argv);
 	message_errno(errno, "cannot run %s", program);
 	return EXIT_OWN_ERROR;
@@ -358,11 +356,20 @@ int cmd_record(int argc, char **argv)
 	}
 	options.settings.session = random_session();
 	options.settings.recorder_pid = (uint32_t)getpid();
-	if (options.settings.off)
-		status = run_without(&options, program, argv + first);
-	else
+	if (options.settings.off) {
+		/* Where the command line is not ours to change. */
+		if (!options.quiet)
+			message("%s=off: %s runs as without plugprof", SETTINGS_VARIABLE, program);
+		status = run_without(program, argv + first);
+	} else if (launch_is_for_musl(program)) {
+		message("%s is built for musl, and libplugprof.so for glibc: it runs without, and "
+			"there is no profile",
+			program);
+		status = run_without(program, argv + first);
+	} else {
 		status = check_places(&options.settings) ? run(&options, program, argv + first) :
 							    EXIT_OWN_ERROR;
+	}
 	free(program);
 	return status;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
@@ -35,6 +36,14 @@ static void say_recovered(const struct spool_reader *spool, const struct summary
 		message("wrote %s: heap of %s (pid %u)", summary->heap_file, program, pid);
 }
 
+/* Where it says that its profile goes is not for another user to say. */
+static bool is_foreign(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && st.st_uid != geteuid();
+}
+
 /* Write one process's profile where it wanted it, or to TEMPLATE, and delete the spool.  Never over
  * another file.  False: something failed and was said. */
 static bool recover_one(
@@ -51,6 +60,11 @@ static bool recover_one(
 	if (!spool_has_samples(h)) {
 		unlink(found->path);
 		return true;
+	}
+	if (!options->output && is_foreign(found->path)) {
+		message("%s is another user's: say where its profile goes with -o NAME",
+			found->path);
+		return false;
 	}
 	wanted = finish_name(found->reader, template, options->output != NULL);
 	path = output_name_unused(wanted, h->pid);

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "cli/launch.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,7 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
+#include "base/file.h"
 #include "base/monotonic.h"
+#include "base/path.h"
 #include "base/xalloc.h"
 
 #define LOADER_VARIABLE "LD_PRELOAD"
@@ -73,6 +77,44 @@ char *launch_find_program(const char *program)
 	}
 	errno = ENOENT;
 	return NULL;
+}
+
+/* The path of the loader in a 64-bit ELF file (PT_INTERP); NULL: none. */
+static const char *find_loader(const struct file_bytes *file)
+{
+	struct bytes all = bytes_over(file->data, file->size);
+	const Elf64_Ehdr *header = bytes_take(&all, sizeof(*header));
+	struct bytes table = bytes_over(file->data, file->size);
+
+	if (!header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
+		header->e_ident[EI_CLASS] != ELFCLASS64 || !bytes_skip(&table, header->e_phoff))
+		return NULL;
+	for (unsigned int i = 0; i < header->e_phnum; i++) {
+		struct bytes text = bytes_over(file->data, file->size);
+		Elf64_Phdr part;
+		const void *bytes = bytes_take(&table, sizeof(part));
+
+		if (!bytes)
+			return NULL;
+		memcpy(&part, bytes, sizeof(part));
+		if (part.p_type == PT_INTERP)
+			return bytes_skip(&text, part.p_offset) ? bytes_string(&text) : NULL;
+	}
+	return NULL;
+}
+
+bool launch_is_for_musl(const char *program)
+{
+	struct file_bytes file;
+	const char *loader;
+	bool is_musl;
+
+	if (file_map(program, &file) != 0)
+		return false;
+	loader = find_loader(&file);
+	is_musl = loader && strncmp(path_base_name(loader), "ld-musl-", 8) == 0;
+	file_unmap(&file);
+	return is_musl;
 }
 
 static void prepare_environment(const char *agent, const struct settings *settings)

@@ -15,6 +15,9 @@ char *launch_find_agent(void);
 /* The file PROGRAM names, by PATH when it has no slash; NULL: none that can be run, and errno. */
 char *launch_find_program(const char *program);
 
+/* Is PROGRAM's loader musl's?  That one ends a program whose preloaded library wants glibc. */
+bool launch_is_for_musl(const char *program);
+
 struct launch {
 	pid_t child;
 	bool ended;

@@ -1,0 +1,162 @@
+#!/bin/bash
+# Hosts of unusual kinds: linked or bound in other ways, for other libcs and widths, with sanitizers, with
+# fibers, and those that open the library themselves.  They run as without it; what can be sampled is.
+. "${srcdir:-.}/tests/e2e/lib.sh"
+need_go
+cd "$work" || exit 99
+
+cat >work.c <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+__attribute__((noinline)) static long burn_here(void)
+{
+	volatile long i;
+
+	for (i = 0; i < 150000000; i++) {
+	}
+	return i;
+}
+int main(void)
+{
+	void *memory = malloc(1 << 20);
+
+	printf("%ld %d\n", burn_here(), memory != NULL);
+	free(memory);
+	return 5;
+}
+END
+# build NAME COMMAND...: ./NAME, or false where the toolchain cannot.
+build() {
+	name=$1
+	shift
+	if ! "$@" -o "$name" >build.log 2>&1; then
+		echo "$name: not tried: $(head -n 1 build.log)"
+		return 1
+	fi
+}
+# runs NAME [VARIABLE=VALUE...]: the same output and status; what else is on stderr is in $work/err.
+runs() {
+	name=$1
+	shift
+	env "$@" "./$name" >plain.out 2>plain.err
+	plain=$?
+	env "$@" LD_PRELOAD="$agent" PLUGPROF="spool=$spool,freq=1000,heap=off,file=$work/$name.pb.gz" \
+		"./$name" >agent.out 2>err
+	status=$?
+	[ $status -eq $plain ] || fail "$name: status $status, not $plain: $(head -n 3 err)"
+	cmp -s plain.out agent.out || fail "$name: prints $(head -n 3 agent.out)"
+	[ -z "$(ls "$spool")" ] || fail "$name: left $(ls "$spool")"
+}
+silent() {
+	cmp -s plain.err err || fail "$name: says $(head -n 3 err)"
+}
+sampled() {
+	[ -s "$name.pb.gz" ] || {
+		fail "$name: no profile"
+		return
+	}
+	stacks "$name"
+	grep -q "$1" stacks || fail "$name: no $1 in its profile: $(head -n 3 stacks)"
+}
+not_sampled() {
+	[ -e "$name.pb.gz" ] && fail "$name: has a profile"
+}
+
+build usual "$cc" -g work.c && runs usual && silent && sampled 'main > burn_here'
+runs usual LD_BIND_NOW=1 && silent && sampled 'main > burn_here'
+build bound_now "$cc" -g -Wl,-z,now,-z,relro -pie -fPIE work.c && runs bound_now && silent && sampled 'main > burn_here'
+build at_fixed_address "$cc" -g -no-pie work.c && runs at_fixed_address && silent && sampled 'main > burn_here'
+build without_frame_pointers "$cc" -g -O2 -fomit-frame-pointer work.c && runs without_frame_pointers && silent &&
+	sampled 'burn_here'
+# What loads no library runs as ever, and record says why there is nothing.
+for static in -static -static-pie; do
+	build "linked$static" "$cc" $static work.c && runs "linked$static" && silent && not_sampled
+done
+if [ -x linked-static ]; then
+	"$tool" record --spool="$spool" -o x.pb.gz -- ./linked-static >/dev/null 2>err
+	grep -q 'left no samples: a static' err || fail "static: record says $(cat err)"
+fi
+# ld.so's own line, and nothing else.
+if build of_32_bits "$cc" -m32 work.c; then
+	runs of_32_bits
+	not_sampled
+	[ "$(grep -vc '^ERROR: ld.so: object .* cannot be preloaded' err)" -eq 0 ] || fail "of_32_bits: says $(cat err)"
+fi
+# musl's loader ends a program whose preloaded library it cannot bind: record does not try.
+if command -v musl-gcc >/dev/null && build for_musl musl-gcc work.c; then
+	"$tool" record --spool="$spool" -o x.pb.gz -- ./for_musl >agent.out 2>err
+	status=$?
+	[ $status -eq 5 ] || fail "musl: status $status: $(head -n 2 err)"
+	grep -q '^plugprof: .*for_musl is built for musl' err || fail "musl: record says $(cat err)"
+	[ "$(wc -l <err)" -eq 1 ] || fail "musl: record says more than one line"
+fi
+# Sanitizers run, and are not sampled.  (gcc's AddressSanitizer refuses any library before its own, unless told.)
+for sanitizer in address thread; do
+	build "with_$sanitizer" "$cc" -g -fsanitize=$sanitizer work.c &&
+		runs "with_$sanitizer" ASAN_OPTIONS=verify_asan_link_order=0 && silent && not_sampled
+	command -v clang >/dev/null && build "clang_$sanitizer" clang -g -fsanitize=$sanitizer work.c &&
+		runs "clang_$sanitizer" ASAN_OPTIONS=verify_asan_link_order=0 && silent && not_sampled
+done
+
+# --- opened, not preloaded: twice, closed, and in a namespace of its own ---
+cat >opens.c <<'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+int main(int argc, char **argv)
+{
+	volatile long i;
+	void *one = dlopen(argv[1], RTLD_NOW), *other;
+
+	(void)argc;
+	if (!one)
+		printf("%s\n", dlerror());
+	dlclose(one);
+	other = dlopen(argv[1], RTLD_NOW);
+	for (i = 0; i < 100000000; i++) {
+	}
+	printf("%d %d\n", one == other, dlmopen(LM_ID_NEWLM, "libm.so.6", RTLD_NOW) != NULL);
+	return 3;
+}
+END
+if build opens "$cc" -g opens.c -ldl; then
+	PLUGPROF="spool=$spool,freq=1000,heap=off,file=$work/opens.pb.gz" ./opens "$agent" >agent.out 2>err
+	status=$?
+	[ $status -eq 3 ] || fail "opens: status $status"
+	[ "$(cat agent.out)" = "1 1" ] || fail "opens: prints $(cat agent.out)"
+	[ -s err ] && fail "opens: says $(cat err)"
+	name=opens
+	sampled 'main'
+fi
+
+# --- fibers of boost: stacks that no libc knows ---
+cat >fibers.cc <<'END'
+#include <boost/context/fiber.hpp>
+#include <cstdio>
+namespace ctx = boost::context;
+__attribute__((noinline)) void burn_in_fiber()
+{
+	for (volatile long i = 0; i < 3000000; i = i + 1) {
+	}
+}
+int main()
+{
+	long rounds = 0;
+	ctx::fiber fiber([&](ctx::fiber &&back) {
+		for (;;) {
+			burn_in_fiber();
+			rounds++;
+			back = std::move(back).resume();
+		}
+		return std::move(back);
+	});
+
+	for (int i = 0; i < 40; i++)
+		fiber = std::move(fiber).resume();
+	std::printf("%ld rounds\n", rounds);
+}
+END
+if build fibers "${CXX:-c++}" -g -O1 fibers.cc -lboost_context; then
+	runs fibers && silent && sampled 'burn_in_fiber'
+fi
+finish
