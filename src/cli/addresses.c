@@ -23,7 +23,7 @@ struct answer {
 	uint64_t batch;
 	struct symbol_frame *frames;
 	uint32_t frame_count;
-	bool resolved;
+	bool resolved, is_folded;
 };
 
 struct answers {
@@ -94,6 +94,7 @@ static void resolve_one(struct symbolizer *s, struct symbol_module *m, struct an
 	memcpy(answer->frames, found.frames, found.count * sizeof(*answer->frames));
 	answer->frame_count = (uint32_t)found.count;
 	answer->resolved = found.resolved;
+	answer->is_folded = found.is_folded;
 }
 
 /* In the order that is cheap to ask in. */
@@ -186,8 +187,9 @@ static void print_json_frame(FILE *out, const struct symbol_frame *f)
 
 static void print_json(FILE *out, const struct answer *answer)
 {
-	fprintf(out, "{\"address\":\"0x%llx\",\"resolved\":%s,\"frames\":[",
-		(unsigned long long)answer->vaddr, answer->resolved ? "true" : "false");
+	fprintf(out, "{\"address\":\"0x%llx\",\"resolved\":%s,\"folded\":%s,\"frames\":[",
+		(unsigned long long)answer->vaddr, answer->resolved ? "true" : "false",
+		answer->is_folded ? "true" : "false");
 	for (uint32_t i = 0; i < answer->frame_count; i++) {
 		if (i > 0)
 			putc_unlocked(',', out);

@@ -54,6 +54,7 @@ static void set_frames(struct profile *p, uint32_t location_id, const struct sym
 		};
 	}
 	profile_set_lines(p, location_id, lines, found->count);
+	p->locations.items[location_id - 1].is_folded = found->is_folded;
 	free(lines);
 }
 

@@ -64,6 +64,8 @@ struct source {
 	/* Visit every address where the answer may become another one.  NULL: map_dwarf.c knows
 	 * them, or its names do not go into maps. */
 	void (*visit_boundaries)(void *state, source_boundary_visitor *visit, void *context);
+	/* Do several functions share the code at VADDR?  NULL: it does not know. */
+	bool (*is_folded)(void *state, uint64_t vaddr);
 	void (*close)(void *state);
 };
 

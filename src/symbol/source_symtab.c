@@ -16,6 +16,7 @@ struct symbol {
 	const char *name; /* in the file */
 	uint32_t name_size; /* without a version */
 	uint8_t binding;
+	bool is_folded;
 };
 
 struct symtab {
@@ -148,6 +149,48 @@ static void size_runtime_functions(struct symtab *t)
 	}
 }
 
+/* "_ZN1AC1Ev" and "_ZN1AC2Ev": a constructor's or destructor's variants. */
+static bool are_variants(const struct symbol *a, const struct symbol *b)
+{
+	size_t different = 0;
+
+	if (a->name_size != b->name_size)
+		return false;
+	for (size_t i = 1; i < a->name_size; i++)
+		if (a->name[i] != b->name[i])
+			different += a->name[i - 1] == 'C' || a->name[i - 1] == 'D' ? 1 : 2;
+	return different <= 1;
+}
+
+/* "malloc" and "__libc_malloc", "f" and "f.localalias": written as one function. */
+static bool is_part_of(const struct symbol *a, const struct symbol *b)
+{
+	const size_t skipped = leading_underscores(a);
+
+	return memmem(b->name, b->name_size, a->name + skipped, a->name_size - skipped) != NULL;
+}
+
+/* Two functions that were written apart, and share all of their code. */
+static bool are_folded(const struct symbol *a, const struct symbol *b)
+{
+	return a->size == b->size && a->size > 0 && !are_variants(a, b) && !is_part_of(a, b) &&
+		!is_part_of(b, a);
+}
+
+/* The symbols are sorted: the last of an address is the one that names it. */
+static void find_folded(struct symtab *t)
+{
+	struct symbol *symbols = t->symbols.items;
+
+	for (size_t i = 0, last; i < t->symbols.count; i = last + 1) {
+		for (last = i; last + 1 < t->symbols.count &&
+				symbols[last + 1].vaddr == symbols[i].vaddr;)
+			last++;
+		for (size_t other = i; other < last && !symbols[last].is_folded; other++)
+			symbols[last].is_folded = are_folded(&symbols[other], &symbols[last]);
+	}
+}
+
 static void index_symbols(struct symtab *t)
 {
 	struct symbol_intervals {
@@ -157,6 +200,7 @@ static void index_symbols(struct symtab *t)
 	qsort(t->symbols.items, t->symbols.count, sizeof(*t->symbols.items),
 		by_vaddr_then_goodness);
 	size_runtime_functions(t);
+	find_folded(t);
 	for (size_t i = 0; i < t->symbols.count && i < UINT32_MAX; i++) {
 		const struct symbol *s = &t->symbols.items[i];
 		struct interval *in = s->size ? VEC_PUSH(&sized.list) : VEC_PUSH(&points.list);
@@ -260,6 +304,14 @@ static bool symtab_resolve(void *state, uint64_t vaddr, struct source_frames *ou
 	return true;
 }
 
+static bool symtab_is_folded(void *state, uint64_t vaddr)
+{
+	const struct symtab *t = state;
+	uint32_t index;
+
+	return interval_map_find(&t->sized, vaddr, &index) && t->symbols.items[index].is_folded;
+}
+
 static void symtab_visit_boundaries(void *state, source_boundary_visitor *visit, void *context)
 {
 	const struct symtab *t = state;
@@ -277,6 +329,7 @@ const struct source source_symtab = {
 	.open = symtab_open,
 	.resolve = symtab_resolve,
 	.visit_boundaries = symtab_visit_boundaries,
+	.is_folded = symtab_is_folded,
 	.close = symtab_close,
 };
 
@@ -287,6 +340,7 @@ const struct source source_minidebug = {
 	.open = minidebug_open,
 	.resolve = symtab_resolve,
 	.visit_boundaries = symtab_visit_boundaries,
+	.is_folded = symtab_is_folded,
 	.close = symtab_close,
 };
 
@@ -297,5 +351,6 @@ const struct source source_dynsym = {
 	.open = dynsym_open,
 	.resolve = symtab_resolve,
 	.visit_boundaries = symtab_visit_boundaries,
+	.is_folded = symtab_is_folded,
 	.close = symtab_close,
 };

@@ -31,6 +31,7 @@ struct symbol_module {
 	void *states[ARRAY_SIZE(sources)]; /* NULL: that source has nothing */
 	size_t answers[ARRAY_SIZE(sources) + 1]; /* of each source, and of none */
 	size_t opened; /* so many of them; the others when the first knows too little */
+	bool may_be_folded;
 	enum symbol_verdict verdict;
 	char *reason;
 };
@@ -253,6 +254,25 @@ static char *reason_of(const struct symbol_module *m)
 	return reason;
 }
 
+/* Was it linked by a linker that makes one of functions that are alike?  GNU ld does not; the
+ * symbols of its libraries, which are many, are not read for this. */
+static bool may_be_folded(const struct binary *b)
+{
+	static const char *const linkers[] = { "LLD", "mold" };
+	struct binary_section section;
+
+	if (!b)
+		return false;
+	if (binary_find_section(b, ".note.gnu.gold-version", &section))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(linkers); i++)
+		if (binary_find_section(b, ".comment", &section) &&
+			memmem(section.bytes.at, bytes_left(&section.bytes), linkers[i],
+				strlen(linkers[i])))
+			return true;
+	return false;
+}
+
 struct identity {
 	const char *path;
 	const struct build_id *build_id;
@@ -272,6 +292,7 @@ static struct symbol_module *module_new(
 		.build_id = &m->build_id,
 		.content_id = m->content_id };
 	open_sources(s, m);
+	m->may_be_folded = may_be_folded(m->found.file);
 	m->verdict = verdict_of(m);
 	m->reason = reason_of(m);
 	return m;
@@ -390,6 +411,14 @@ static bool ask_sources(struct symbolizer *s, struct symbol_module *m, uint64_t 
 	return false;
 }
 
+static bool is_folded(struct symbol_module *m, uint64_t vaddr)
+{
+	for (size_t i = 0; m->may_be_folded && i < ARRAY_SIZE(sources); i++)
+		if (state_of(m, i) && sources[i]->is_folded)
+			return sources[i]->is_folded(m->states[i], vaddr);
+	return false;
+}
+
 static const char *address_name(
 	struct symbolizer *s, const struct symbol_module *m, uint64_t vaddr)
 {
@@ -467,8 +496,10 @@ void symbolizer_resolve(struct symbolizer *s, struct symbol_module *m, uint64_t 
 			found->name = address_name(s, m, vaddr);
 		*VEC_PUSH(&s->frames) = answer(s, found);
 	}
-	*out = (struct symbol_frames){
-		.frames = s->frames.items, .count = s->frames.count, .resolved = resolved };
+	*out = (struct symbol_frames){ .frames = s->frames.items,
+		.count = s->frames.count,
+		.resolved = resolved,
+		.is_folded = resolved && is_folded(m, vaddr) };
 }
 
 uint64_t symbol_module_batch(const struct symbol_module *m, uint64_t vaddr)

@@ -57,6 +57,9 @@ struct symbol_frames {
 	/* A symbol, DWARF or the PLT named it.  False: only the function's start by its FDE
 	 * ("codec.so!fn_1a2b0") or, with no FDE, the address ("codec.so!0x1144"). */
 	bool resolved;
+	/* The linker has made one of several functions that were alike, and which of them was
+	 * meant cannot be told: the name is that of one. */
+	bool is_folded;
 };
 
 /* Why a module's addresses got the names they did: one word for tests, one line for people. */

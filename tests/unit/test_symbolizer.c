@@ -781,6 +781,46 @@ START_TEST(no_address_of_libc_gets_a_wrong_name)
 }
 END_TEST
 
+/* Which of two functions with one code was meant cannot be told; a function with two names, as
+ * aliases and constructors have, is no such case. */
+START_TEST(functions_that_the_linker_made_one_of_are_marked)
+{
+	static const char *const linkers[][2] = { { "lld", "ld.lld" }, { "mold", "mold" },
+		{ "gold", "ld.gold" } };
+	static const struct {
+		const char *symbol;
+		bool is_folded;
+	} functions[] = { { "first_twin", true }, { "second_twin", true }, { "single", false },
+		{ "aliased", false }, { "_ZN5ThingC1Ev", false } };
+	struct symbol_module *m;
+
+	if (!fixture_has_command("clang++") || !fixture_has_command(linkers[_i][1]))
+		return;
+	fixture_run("printf '%%s\\n' 'volatile int sink;'"
+		    " 'struct Thing { Thing(); };' 'Thing::Thing() { sink = sink * 7; }'"
+		    " 'extern \"C\" int first_twin(int x) { sink++; return x * sink + 5; }'"
+		    " 'extern \"C\" int second_twin(int x) { sink++; return x * sink + 5; }'"
+		    " 'extern \"C\" int single(int x) { sink--; return x + 9; }'"
+		    " 'extern \"C\" int aliased(int x) { sink -= x; return x / 3; }'"
+		    " 'extern \"C\" int __lib_aliased(int x)'"
+		    " '__attribute__((alias(\"aliased\")));' >twins.cc");
+	fixture_run("clang++ %s -O2 -shared -fPIC -ffunction-sections -fuse-ld=%s"
+		    " -Wl,--icf=all,--build-id twins.cc -o twins.so",
+		_i ? "-g" : "", linkers[_i][0]);
+	m = module_of("twins.so");
+	ck_assert_uint_eq(
+		fixture_vaddr("twins.so", "first_twin"), fixture_vaddr("twins.so", "second_twin"));
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
+		const uint64_t vaddr = fixture_vaddr("twins.so", functions[i].symbol);
+		struct symbol_frames frames = resolve(m, vaddr + 1);
+
+		ck_assert(frames.resolved);
+		ck_assert_msg(frames.is_folded == functions[i].is_folded, "%s (%s) is%s folded",
+			functions[i].symbol, frames.frames[0].name, frames.is_folded ? "" : " not");
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("symbolizer");
@@ -819,6 +859,7 @@ int main(void)
 	tcase_add_test(names, the_vdso_is_read_from_the_tools_own);
 	tcase_add_loop_test(names, a_mappings_offset_becomes_a_vaddr, 0, 4);
 	tcase_add_test(names, no_address_of_libc_gets_a_wrong_name);
+	tcase_add_loop_test(names, functions_that_the_linker_made_one_of_are_marked, 0, 3);
 	suite_add_tcase(suite, names);
 	return run_suite(suite);
 }
