@@ -67,6 +67,8 @@ struct dwarf_unit {
 	struct dwarf_unit *split; /* the unit with the functions, once it was found */
 	struct dwarf_unit *skeleton; /* and back */
 	struct abbreviation_table *abbreviations; /* NULL until they are needed */
+	const struct abbreviation *dense; /* those of codes 1, 2, 3..., if they are all so */
+	uint64_t dense_count;
 };
 
 struct dwarf_name { /* of a function, by the DIE that it is made from */

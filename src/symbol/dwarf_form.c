@@ -185,7 +185,7 @@ static struct abbreviation_table *compile_table(const struct dwarf_unit *u)
 	return t;
 }
 
-const struct abbreviation *dwarf_abbreviation(struct dwarf_unit *u, uint64_t code)
+const struct abbreviation *dwarf_find_abbreviation(struct dwarf_unit *u, uint64_t code)
 {
 	const struct abbreviation key = { .code = code };
 	struct abbreviation_table *t;
@@ -194,9 +194,13 @@ const struct abbreviation *dwarf_abbreviation(struct dwarf_unit *u, uint64_t cod
 		u->abbreviations = find_table(u);
 		if (!u->abbreviations)
 			u->abbreviations = compile_table(u);
+		if (u->abbreviations->is_dense) {
+			u->dense = u->abbreviations->list.items;
+			u->dense_count = u->abbreviations->list.count;
+		}
 	}
 	t = u->abbreviations;
-	if (LIKELY(t->is_dense))
+	if (t->is_dense)
 		return code - 1 < t->list.count ? &t->list.items[code - 1] : NULL;
 	return t->list.count == 0
 		? NULL

@@ -33,7 +33,13 @@ struct abbreviation {
 };
 
 /* NULL: the unit has no such code, or its table is damaged or hostile. */
-const struct abbreviation *dwarf_abbreviation(struct dwarf_unit *u, uint64_t code);
+const struct abbreviation *dwarf_find_abbreviation(struct dwarf_unit *u, uint64_t code);
+static inline const struct abbreviation *dwarf_abbreviation(struct dwarf_unit *u, uint64_t code)
+{
+	if (LIKELY(code - 1 < u->dense_count)) /* nearly always */
+		return &u->dense[code - 1];
+	return dwarf_find_abbreviation(u, code);
+}
 const struct abbreviation_attribute *dwarf_attributes(
 	const struct dwarf_unit *u, const struct abbreviation *a);
 void abbreviation_table_free(struct abbreviation_table *t);

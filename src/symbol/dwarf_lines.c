@@ -18,6 +18,9 @@ struct header {
 	uint8_t line_range;
 	uint8_t opcode_base;
 	uint8_t operands[256]; /* of the standard opcodes */
+	/* What each special opcode adds: divided once, not once a row. */
+	uint32_t address_advance[256];
+	int32_t line_advance[256];
 };
 
 static bool read_header(struct header *h, const struct dwarf_unit *u, uint64_t offset)
@@ -52,6 +55,16 @@ static bool read_header(struct header *h, const struct dwarf_unit *u, uint64_t o
 		h->operands[i] = bytes_u8(&at);
 	h->rest = at;
 	return bytes_ok(&at) && bytes_ok(&h->program) && h->line_range > 0;
+}
+
+static void work_out_advances(struct header *h)
+{
+	for (int opcode = h->opcode_base; opcode <= UINT8_MAX; opcode++) {
+		const int both = opcode - h->opcode_base;
+
+		h->address_advance[opcode] = (uint32_t)(both / h->line_range * h->minimum_length);
+		h->line_advance[opcode] = h->line_base + both % h->line_range;
+	}
 }
 
 struct folders {
@@ -181,16 +194,23 @@ static void start_sequence(struct machine *m)
 	m->last_vaddr = 0;
 }
 
-static inline void add_row(struct machine *m)
+/* By value: what is in registers need not be written to be read again. */
+static inline void add_row(struct machine *m, struct dwarf_row row)
 {
-	if (m->row.vaddr < m->last_vaddr)
+	struct dwarf_row *to;
+
+	if (row.vaddr < m->last_vaddr)
 		m->is_sorted = false;
-	m->last_vaddr = m->row.vaddr;
+	m->last_vaddr = row.vaddr;
 	if (UNLIKELY(m->lines->rows.count == m->lines->rows.capacity))
 		VEC_PUSH(&m->lines->rows);
 	else
 		m->lines->rows.count++;
-	m->lines->rows.items[m->lines->rows.count - 1] = m->row;
+	to = &m->lines->rows.items[m->lines->rows.count - 1];
+	to->vaddr = row.vaddr;
+	to->file = row.file;
+	to->line = row.line;
+	to->column = row.column;
 }
 
 static bool is_end(const struct dwarf_row *row)
@@ -204,7 +224,7 @@ static void end_sequence(struct machine *m)
 
 	m->row.file = NO_FILE;
 	m->row.line = m->row.column = 0;
-	add_row(m);
+	add_row(m, m->row);
 	s.count = m->lines->rows.count - s.start;
 	s.low = m->lines->rows.items[s.start].vaddr;
 	/* What the linker has discarded starts at 0, or at the highest addresses. */
@@ -236,31 +256,30 @@ static void run_extended(struct machine *m, struct bytes *at)
 	}
 }
 
-static void run_standard(
-	struct machine *m, const struct header *h, uint8_t opcode, struct bytes *at)
+static inline void run_standard(struct machine *m, const struct header *h, uint8_t opcode,
+	struct bytes *at, struct dwarf_row *row)
 {
 	switch (opcode) {
 	case DW_LNS_copy:
-		add_row(m);
+		add_row(m, *row);
 		break;
 	case DW_LNS_advance_pc:
-		m->row.vaddr += bytes_uleb128(at) * h->minimum_length;
+		row->vaddr += bytes_uleb128(at) * h->minimum_length;
 		break;
 	case DW_LNS_advance_line:
-		m->row.line += (uint32_t)bytes_sleb128(at);
+		row->line += (uint32_t)bytes_sleb128(at);
 		break;
 	case DW_LNS_set_file:
-		m->row.file = (uint32_t)bytes_uleb128(at) & INT32_MAX;
+		row->file = (uint32_t)bytes_uleb128(at) & INT32_MAX;
 		break;
 	case DW_LNS_set_column:
-		m->row.column = (uint32_t)bytes_uleb128(at);
+		row->column = (uint32_t)bytes_uleb128(at);
 		break;
 	case DW_LNS_const_add_pc:
-		m->row.vaddr += (uint64_t)((255 - h->opcode_base) / h->line_range) *
-			h->minimum_length;
+		row->vaddr += h->address_advance[UINT8_MAX];
 		break;
 	case DW_LNS_fixed_advance_pc:
-		m->row.vaddr += bytes_u16(at);
+		row->vaddr += bytes_u16(at);
 		break;
 	default:
 		for (int i = 0; i < h->operands[opcode] && bytes_ok(at); i++)
@@ -269,40 +288,26 @@ static void run_standard(
 	}
 }
 
-/* Opcodes from opcode_base on, each of which is a whole row, up to the first other one. */
-static void run_special(struct machine *m, const struct header *h, struct bytes *at)
-{
-	const uint8_t base = h->opcode_base, range = h->line_range;
-	const uint64_t length = h->minimum_length;
-	const uint8_t *next = at->at, *const end = at->end;
-	const int line_base = h->line_base;
-
-	while (next < end && *next >= base) {
-		const uint8_t both = *next++ - base;
-
-		m->row.vaddr += both / range * length;
-		m->row.line += (uint32_t)(line_base + both % range);
-		add_row(m);
-	}
-	at->at = next;
-}
-
+/* The row that is being made is a variable of its own, for the compiler to keep in registers. */
 static void run_program(struct machine *m, const struct header *h)
 {
 	struct bytes at = h->program;
+	struct dwarf_row row = m->row;
 
 	while (bytes_left(&at) > 0) {
-		const uint8_t opcode = *at.at;
+		const uint8_t opcode = *at.at++;
 
 		if (opcode >= h->opcode_base) {
-			run_special(m, h, &at);
-			continue;
-		}
-		bytes_u8(&at);
-		if (opcode == 0)
+			row.vaddr += h->address_advance[opcode];
+			row.line += (uint32_t)h->line_advance[opcode];
+			add_row(m, row);
+		} else if (opcode == 0) {
+			m->row = row;
 			run_extended(m, &at);
-		else
-			run_standard(m, h, opcode, &at);
+			row = m->row;
+		} else {
+			run_standard(m, h, opcode, &at, &row);
+		}
 	}
 	m->lines->rows.count = m->start; /* without an end it covers nothing */
 }
@@ -389,6 +394,7 @@ void dwarf_lines_read(struct dwarf_lines *lines, struct dwarf_unit *u)
 	if (!u->has_lines || !read_header(&h, u, u->line_offset))
 		return;
 	read_files(lines, &h);
+	work_out_advances(&h);
 	start_sequence(&m);
 	run_program(&m, &h);
 	order_rows(&m);

@@ -101,21 +101,33 @@ static uint64_t sibling_offset(const struct dwarf_unit *u, const struct dwarf_va
 	return dwarf_value_reference(u, v, &ref) && ref.file == u->file ? ref.offset : 0;
 }
 
+/* Part by part: the processor waits for the parts of V to be in memory before it copies them as
+ * one. */
+static inline void copy_value(struct dwarf_value *to, const struct dwarf_value *v)
+{
+	to->form = v->form;
+	to->number = v->number;
+}
+
 static void take_value(struct function_values *values, const struct dwarf_unit *u,
 	uint16_t name, const struct dwarf_value *v)
 {
 	switch (name) {
 	case DW_AT_low_pc:
+		copy_value(&values->pcs.low, v);
+		break;
 	case DW_AT_high_pc:
+		copy_value(&values->pcs.high, v);
+		break;
 	case DW_AT_ranges:
-		dwarf_pcs_add(&values->pcs, name, v);
+		copy_value(&values->pcs.ranges, v);
 		break;
 	case DW_AT_abstract_origin:
 	case DW_AT_specification:
-		values->origin = *v;
+		copy_value(&values->origin, v);
 		break;
 	case DW_AT_call_file:
-		values->call_file = *v;
+		copy_value(&values->call_file, v);
 		break;
 	case DW_AT_call_line:
 		values->call_line = dwarf_value_number(v);

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/compiler.h"
+
 static inline bool comes_before(const struct interval *a, const struct interval *b)
 {
 	if (a->start != b->start)
@@ -17,8 +19,15 @@ static inline bool comes_before(const struct interval *a, const struct interval 
 static void merge(struct interval *to, const struct interval *a, const struct interval *a_end,
 	const struct interval *b, const struct interval *b_end)
 {
-	while (a < a_end && b < b_end)
-		*to++ = comes_before(b, a) ? *b++ : *a++;
+	while (a < a_end && b < b_end) {
+		/* Nobody can foretell which, so it is no jump. */
+		const bool is_b = b->start < a->start ||
+			(UNLIKELY(b->start == a->start) && comes_before(b, a));
+
+		*to++ = *(is_b ? b : a);
+		b += is_b;
+		a += !is_b;
+	}
 	memcpy(to, a, (size_t)(a_end - a) * sizeof(*a));
 	memcpy(to + (a_end - a), b, (size_t)(b_end - b) * sizeof(*b));
 }
