@@ -5,7 +5,7 @@
 #   CC             the compiler (default cc)
 #   srcdir, builddir
 #   BENCH_ROUNDS   1: a few minutes (the default); N: N times as many repetitions
-#   BENCH_ROWS     words of: unwind thread overhead heap dl start memory symbols (default: all)
+#   BENCH_ROWS     words of: unwind thread overhead heap dl start process memory symbols (default: all)
 #   BENCH_LIBRARY  for "symbols": a library with debug information, instead of one that is made
 #
 # It builds its programs in $builddir/bench-out and never fails for a slow result: what is
@@ -22,7 +22,7 @@ agent_flags="-fvisibility=hidden -ftls-model=initial-exec -fno-semantic-interpos
 agent_sources="agent/cfi.c agent/cfi_expression.c agent/code_ranges.c agent/loaded_object.c
 	agent/module_life.c agent/module_maps.c agent/modules.c agent/real.c agent/real_alloc.c
 	agent/threads.c
-	agent/unwind_cfi.c spool/heap_writer.c spool/spool_layout.c spool/spool_writer.c
+	agent/unwind_cfi.c spool/heap_writer.c spool/label_writer.c spool/spool_layout.c spool/spool_writer.c
 	base/build_id.c base/content_id.c base/monotonic.c"
 
 # build NAME "FLAGS" FILE...: files relative to src/
@@ -42,13 +42,14 @@ build alloc_pairs "-fomit-frame-pointer -fno-builtin"
 build forward.so "-fPIC -shared -fvisibility=hidden -fno-builtin"
 build footprint -fomit-frame-pointer
 build paired ""
+build process_costs ""
 build dl_cycles ""
 build spool_cost "" spool/spool_reader.c base/xalloc.c base/file.c
 # shellcheck disable=SC2086 # words
 build unwinders "$agent_flags" $agent_sources
 
 unset LD_PRELOAD PLUGPROF CPUPROFILE
-case " ${BENCH_ROWS:=unwind thread overhead heap dl start memory symbols} " in
+case " ${BENCH_ROWS:=unwind thread overhead heap dl start process memory symbols} " in
 *" symbols "*) TOOL=$(realpath "$builddir/plugprof") python3 -B "$bench/symbols.py" "$out" ;;
 esac
 BENCH_ROWS=$(echo " $BENCH_ROWS " | sed 's/ symbols / /')

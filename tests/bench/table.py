@@ -249,6 +249,44 @@ def measure_start():
         os.unlink(left)
 
 
+# --- processes ---
+
+
+def measure_process():
+    """In turn with each environment: what is added to a fork, a thread, an exec."""
+    variants = {"plain": {}, "ours": ours(99), "heap": our_heap()}
+    if GPERFTOOLS:
+        variants["gperftools"] = gperftools(99)
+    if JEMALLOC:
+        variants["jemalloc"] = heap_peers().get("jemalloc", {})
+    added = {name: ([], [], []) for name in variants}
+    plain = ([], [], [])
+    for turn in range(12 * ROUNDS):
+        order = list(variants) if turn % 2 else list(reversed(variants))
+        took = {
+            name: [float(word) for word in run("process_costs", 200, env=variants[name])[0]]
+            for name in order
+        }
+        for kind in range(3):
+            plain[kind].append(took["plain"][kind])
+            for name in variants:
+                added[name][kind].append(took[name][kind] - took["plain"][kind])
+    kinds = [("a fork that ends at once", "100"), ("a thread's start and end", "5"),
+             ("an exec that ends at once", "2000")]  # fmt: skip
+    for kind, (what, goal) in enumerate(kinds):
+        peers = ", ".join(
+            f"{name} {with_interval(added[name][kind], 'us')}"
+            for name in variants if name in ("gperftools", "jemalloc")
+        )  # fmt: skip
+        row(
+            f"added to {what}", f"{goal} us", with_interval(added["ours"][kind], "us"),
+            peers or "-",
+            f"{statistics.median(plain[kind]):.1f} us without; with the heap sampled too "
+            f"{with_interval(added['heap'][kind], 'us')}",
+        )  # fmt: skip
+    remove_spools()
+
+
 # --- memory ---
 
 
@@ -479,7 +517,7 @@ def print_table():
 
 
 def main():
-    wanted = os.environ.get("BENCH_ROWS", "unwind thread overhead heap dl start memory").split()
+    wanted = os.environ.get("BENCH_ROWS", "unwind thread overhead heap dl start process memory").split()
     try:
         for name in wanted:
             globals()[f"measure_{name}"]()
