@@ -9,13 +9,21 @@
 
 typedef bool folder_filter(const char *folder);
 
-/* The folders of F's text that pass FILTER (NULL: all). */
+static bool has_folder(const struct folders *f, const char *folder)
+{
+	for (size_t i = 0; i < f->list.count; i++)
+		if (strcmp(f->list.items[i], folder) == 0)
+			return true;
+	return false;
+}
+
+/* The folders of F's text that pass FILTER (NULL: all), each once. */
 static void add_folders(struct folders *f, folder_filter *filter)
 {
 	char *rest = f->text, *folder;
 
 	while ((folder = strsep(&rest, ":")) != NULL)
-		if (folder[0] && (!filter || filter(folder)))
+		if (folder[0] && !has_folder(f, folder) && (!filter || filter(folder)))
 			*VEC_PUSH(&f->list) = folder;
 }
 

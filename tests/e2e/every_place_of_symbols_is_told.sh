@@ -113,4 +113,10 @@ told "own path: $codec: taken: DWARF in it"
 grep -Eq '^addresses answered: [0-9]+ by DWARF' "$work/out" || fail "nobody answered: $(cat "$work/out")"
 record all -v --cpu --keep=never -- "$samples/host" -t 0.2 "$codec"
 grep -Fq "plugprof:   own path: $codec: taken: DWARF in it" "$work/all.err" || fail "record -v: $(cat "$work/all.err")"
+
+# The store of the recording is this machine's: it is searched once.
+mkdir -p "$PLUGPROF_SYMBOLS"
+"$tool" symbolize -v -o "$work/named.pb.gz" "$work/raw.pb.gz" 2>"$work/err" || fail "symbolize: status $?"
+[ "$(grep -c "symbol map: $PLUGPROF_SYMBOLS/${id:0:2}/" "$work/err")" -eq 1 ] ||
+	fail "not one look into the store: $(cat "$work/err")"
 finish
