@@ -5,7 +5,7 @@
 #   CC             the compiler (default cc)
 #   srcdir, builddir
 #   BENCH_ROUNDS   1: a few minutes (the default); N: N times as many repetitions
-#   BENCH_ROWS     words of: unwind thread overhead heap dl start process memory symbols (default: all)
+#   BENCH_ROWS     words of: unwind thread overhead heap dl start process memory hosts symbols (default: all)
 #   BENCH_LIBRARY  for "symbols": a library with debug information, instead of one that is made
 #
 # It builds its programs in $builddir/bench-out and never fails for a slow result: what is
@@ -21,8 +21,8 @@ agent_flags="-fvisibility=hidden -ftls-model=initial-exec -fno-semantic-interpos
 	-fno-plt -fPIC"
 agent_sources="agent/cfi.c agent/cfi_expression.c agent/code_ranges.c agent/loaded_object.c
 	agent/module_life.c agent/module_maps.c agent/modules.c agent/real.c agent/real_alloc.c
-	agent/threads.c
-	agent/unwind_cfi.c spool/heap_writer.c spool/label_writer.c spool/spool_layout.c spool/spool_writer.c
+	agent/threads.c agent/unwind_cfi.c
+	spool/heap_writer.c spool/label_writer.c spool/spool_layout.c spool/spool_writer.c
 	base/build_id.c base/content_id.c base/monotonic.c"
 
 # build NAME "FLAGS" FILE...: files relative to src/
@@ -49,7 +49,7 @@ build spool_cost "" spool/spool_reader.c base/xalloc.c base/file.c
 build unwinders "$agent_flags" $agent_sources
 
 unset LD_PRELOAD PLUGPROF CPUPROFILE
-case " ${BENCH_ROWS:=unwind thread overhead heap dl start process memory symbols} " in
+case " ${BENCH_ROWS:=unwind thread overhead heap dl start process memory hosts symbols} " in
 *" symbols "*) TOOL=$(realpath "$builddir/plugprof") python3 -B "$bench/symbols.py" "$out" ;;
 esac
 BENCH_ROWS=$(echo " $BENCH_ROWS " | sed 's/ symbols / /')

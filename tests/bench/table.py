@@ -14,6 +14,7 @@ import tempfile
 from collections import Counter, defaultdict
 
 import dl_rows
+import host_rows
 from statistics_of_pairs import with_interval
 
 PROGRAMS = sys.argv[1]
@@ -500,6 +501,16 @@ def measure_dl():
     dl_rows.measure(row, run, ours, WORK, SPOOLS, ROUNDS)
 
 
+# --- other people's programs ---
+
+
+def measure_hosts():
+    env = ours(99)
+    env["PLUGPROF"] = env["PLUGPROF"].replace("heap=off", "heap=512k")
+    peer = gperftools(99) if GPERFTOOLS else None
+    host_rows.measure(row, run, env, peer, WORK, SPOOLS, ROUNDS)
+
+
 # --- the table ---
 
 
@@ -517,7 +528,8 @@ def print_table():
 
 
 def main():
-    wanted = os.environ.get("BENCH_ROWS", "unwind thread overhead heap dl start process memory").split()
+    every = "unwind thread overhead heap dl start process memory hosts"
+    wanted = os.environ.get("BENCH_ROWS", every).split()
     try:
         for name in wanted:
             globals()[f"measure_{name}"]()
