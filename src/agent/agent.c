@@ -279,6 +279,7 @@ static void start(void)
 	at_quick_exit(agent_stop);
 	threads_start(&spool, settings.cpu_off ? 0 : SECOND_NS / settings.freq_hz,
 		signals_number());
+	labels_start();
 	start_sampling();
 	threads_begin(threads_main_stack(), 0, NULL);
 	threads_name_self(); /* what its first threads inherit */

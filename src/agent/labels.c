@@ -27,6 +27,13 @@ struct labels {
 static struct labels lent[LABELLED_THREADS_MAX]; /* thread_self.labels is an index, plus one */
 static uint64_t lent_bits[LABELLED_THREADS_MAX / 64];
 
+static bool is_started;
+
+void labels_start(void)
+{
+	is_started = true;
+}
+
 static struct labels *own_labels(void)
 {
 	return thread_self.labels ? &lent[thread_self.labels - 1] : NULL;
@@ -102,6 +109,8 @@ EXPORT int plugprof_set_thread_label(const char *key, const char *value)
 	struct labels *labels = own_labels();
 	bool is_changed;
 
+	if (!is_started)
+		return 0;
 	if (!key || !key[0] ||
 		strnlen(key, PLUGPROF_LABEL_KEY_MAX + 1) > PLUGPROF_LABEL_KEY_MAX ||
 		(value && strnlen(value, PLUGPROF_LABEL_BYTES_MAX) == PLUGPROF_LABEL_BYTES_MAX))

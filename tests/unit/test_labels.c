@@ -68,6 +68,19 @@ static const char *own_labels(void)
 	return text;
 }
 
+START_TEST(before_anything_is_recorded_setting_a_label_does_nothing)
+{
+	char key[2 * PLUGPROF_LABEL_KEY_MAX];
+
+	memset(key, 'k', sizeof(key) - 1);
+	key[sizeof(key) - 1] = '\0';
+	ck_assert_int_eq(plugprof_set_label("tenant", "blue"), 0);
+	ck_assert_int_eq(plugprof_set_label(key, "blue"), 0);
+	labels_start();
+	ck_assert_str_eq(own_labels(), "");
+}
+END_TEST
+
 START_TEST(a_label_is_there_until_it_is_removed)
 {
 	ck_assert_str_eq(own_labels(), "");
@@ -246,6 +259,11 @@ int main(void)
 	Suite *suite = suite_create("labels");
 	TCase *threads = tcase_create("threads");
 	TCase *sets = tcase_create("sets");
+	TCase *before = tcase_create("before");
+
+	tcase_add_checked_fixture(before, set_up, tear_down);
+	tcase_add_test(before, before_anything_is_recorded_setting_a_label_does_nothing);
+	suite_add_tcase(suite, before);
 
 	tcase_add_test(threads, a_label_is_there_until_it_is_removed);
 	tcase_add_test(threads, labels_are_one_set_in_whatever_order_they_are_given);
@@ -259,6 +277,7 @@ int main(void)
 	TCase *const cases[] = { threads, sets };
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		tcase_add_checked_fixture(cases[i], labels_start, NULL);
 		tcase_add_checked_fixture(cases[i], set_up, tear_down);
 		suite_add_tcase(suite, cases[i]);
 	}
