@@ -50,23 +50,41 @@ as_told() {
 		agent.out out || fail "$1: not as the program says"
 }
 
-for order in us us:j us:t j:us t:us us:j:t us:t:j j:us:t t:us:j j:t:us t:j:us; do
+# A library that forwards to the next, and asks dlsym for it in the middle of anything.
+cat >naive.c <<'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#define NEXT(name) static typeof(name) *next; if (!next) next = (typeof(name) *)dlsym(RTLD_NEXT, #name)
+void *malloc(size_t size) { NEXT(malloc); return next(size); }
+void free(void *block) { NEXT(free); next(block); }
+void *realloc(void *block, size_t size) { NEXT(realloc); return next(block, size); }
+END
+$cc -w -o naive.so naive.c -shared -fPIC -fno-builtin 2>err || echo "not tried: naive.so: $(cat err)"
+naive=$(one_of "$work/naive.so")
+heaptrack=$(one_of /usr/lib/heaptrack/libheaptrack_preload.so)
+export DUMP_HEAPTRACK_OUTPUT=/dev/null
+
+for order in us us:j us:t us:n us:h j:us t:us n:us h:us us:j:t us:t:j j:us:t t:us:j j:t:us t:j:us us:n:j; do
 	before='' behind='' seen=''
 	for one in ${order//:/ }; do
 		case $one in
 		us) seen=yes ; continue ;;
 		j) library=$jemalloc ;;
 		t) library=$tcmalloc ;;
+		n) library=$naive ;;
+		h) library=$heaptrack ;;
 		esac
 		[ -n "$library" ] || continue 2
 		[ -z "$seen" ] && before+=" $library" || behind+=" $library"
 	done
 	runs_the_same "$before" "$behind" "$helpers/allocate" portable
 	if [ -n "$before" ]; then
-		said "not seen: no allocation: malloc is that of lib(jemalloc|tcmalloc)" $order
+		said "not seen: no allocation: malloc is that of (lib(jemalloc|tcmalloc|heaptrack)|naive)" $order
 	else
 		grep "not seen" said | grep -v "operator new" && fail "$order: $(cat said)"
-		as_told $order
+		# heaptrack allocates itself, for the program's functions.
+		[ $order = us:h ] || as_told $order
 	fi
 	runs_the_same "$before" "$behind" "$helpers/allocate" errors
 done
@@ -112,22 +130,35 @@ if ${CXX:-c++} -O1 -o new new.cc 2>/dev/null; then
 		said "not seen: C\+\+'s operator new: it is that of libjemalloc" new
 	fi
 fi
-# A library that forwards to the next, and asks dlsym for it in the middle of anything.
-cat >naive.c <<'END'
-#define _GNU_SOURCE
+# Linked with an allocator; and with a plugin that is found by the program's RUNPATH alone.
+cat >linked.c <<'END'
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
-#define NEXT(name) static typeof(name) *next; if (!next) next = (typeof(name) *)dlsym(RTLD_NEXT, #name)
-void *malloc(size_t size) { NEXT(malloc); return next(size); }
-void free(void *block) { NEXT(free); next(block); }
-void *realloc(void *block, size_t size) { NEXT(realloc); return next(block, size); }
+int main(void) {
+	void *h = dlopen("found.so", RTLD_NOW);
+	void *(*take)(size_t) = h ? (void *(*)(size_t))dlsym(h, "take") : NULL;
+	if (!take) return 1;
+	for (int i = 1; i < 1000; i++) free(take(i));
+	puts("linked");
+	return dlclose(h);
+}
 END
-if compile naive.so naive.c -shared -fPIC -fno-builtin; then
-	runs_the_same "$work/naive.so" "" "$helpers/allocate" portable
-	said "not seen: no allocation: malloc is that of naive" naive
-	runs_the_same "" "$work/naive.so" "$helpers/allocate" portable
-	as_told naive
-fi
+mkdir -p plugins
+cat >found.c <<'END'
+#include <stdlib.h>
+void *take(size_t n) { return malloc(n); }
+END
+for allocator in "" "$jemalloc" "$tcmalloc"; do
+	# shellcheck disable=SC2016,SC2086 # the dollar is the loader's; none or one word
+	if compile plugins/found.so found.c -shared -fPIC -fno-builtin &&
+		compile linked linked.c -fno-builtin -Wl,-rpath,'$ORIGIN/plugins' \
+			-Wl,--no-as-needed $allocator -ldl; then
+		runs_the_same "" "" ./linked
+		[ "$(cat agent.out)" = linked ] || fail "linked with $allocator: its plugin is not found"
+		grep "not seen" said | grep -v "operator new" && fail "linked with $allocator: $(cat said)"
+	fi
+done
 # A program at fixed addresses, whose functions' addresses are its own PLT's.
 cat >fixed.c <<'END'
 #include <stdio.h>
