@@ -30,6 +30,8 @@ go=${GO-$(command -v go || echo /usr/local/go/bin/go)}
 }
 # To the tool and to the agent that variable means their settings.
 unset PLUGPROF LD_PRELOAD XDG_RUNTIME_DIR
+# Nothing of the user's own settings, and no network.
+unset DEBUGINFOD_URLS PPROF_BINARY_PATH
 export TZ=UTC LC_ALL=C
 ulimit -c 0
 
@@ -40,6 +42,7 @@ mkdir -p "$spool" "$work/pprof"
 export PPROF_TMPDIR="$work/pprof"
 # Kept files, too.
 export PLUGPROF_SYMBOLS="$work/store"
+export XDG_CONFIG_HOME="$work/config"
 failures=0
 
 clean_up() {
