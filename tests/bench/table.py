@@ -282,7 +282,7 @@ def measure_process():
         row(
             f"added to {what}", f"{goal} us", with_interval(added["ours"][kind], "us"),
             peers or "-",
-            f"{statistics.median(plain[kind]):.1f} us without; with the heap sampled too "
+            f"{statistics.median(plain[kind]):.1f} us without; allocations alone "
             f"{with_interval(added['heap'][kind], 'us')}",
         )  # fmt: skip
     remove_spools()
