@@ -82,6 +82,9 @@ else
 	build_objects
 	objects+=(/lib/x86_64-linux-gnu/libc.so.6 /lib/x86_64-linux-gnu/libm.so.6 "$tool" "$agent"
 		"$(python3 -c 'import os, sys; print(os.path.realpath(sys.executable))')")
+	python=$(python3 -c 'import sysconfig
+print(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME"), sep="/")')
+	[ ! -e "$python" ] || objects+=("$python")
 	for sample in "$samples/goplugin.so" "$samples/gohost"; do
 		[ ! -e "$sample" ] || objects+=("$sample")
 	done
