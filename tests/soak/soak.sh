@@ -39,6 +39,7 @@ while kill -0 $host 2>/dev/null; do
 		[ -n "$(find "$work/soak.out" -mmin +1)" ]; then # the one that writes it hangs, too
 		fail "$(grep '^hang' "$work/soak.out" || echo "hang: no line for a minute")"
 		show_stacks
+		ps -o pid= --ppid $host | xargs -r kill -KILL # a child that hangs would stay
 		kill -KILL $host
 		break
 	fi
