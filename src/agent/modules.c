@@ -393,6 +393,10 @@ static int add_at_start(struct dl_phdr_info *info, size_t info_size, void *data)
 	if (real.find_object && real.find_object((void *)o.map_start, &found) == 0) {
 		o.link_map = found.dlfo_link_map;
 		o.unwind_header = found.dlfo_eh_frame;
+	}
+	/* The program never goes, and where it has holes between its segments glibc tells the first
+	 * one's range alone. */
+	if (o.link_map && !(o.flags & SPOOL_MODULE_MAIN)) {
 		o.map_start = (uint64_t)found.dlfo_map_start;
 		o.map_end = (uint64_t)found.dlfo_map_end;
 	}
@@ -498,6 +502,8 @@ bool modules_has(const struct loaded_object *o)
 	instance = &module_instances[span->instance];
 	if (!instance->is_live || instance->map_start != o->map_start)
 		return false;
+	if (instance->module->flags & SPOOL_MODULE_MAIN)
+		return true; /* see add_at_start() */
 	object_find_build_id(o, &id, &is_go);
 	if (id.size || instance->module->build_id.size)
 		return build_id_equal(&instance->module->build_id, &id);
@@ -532,6 +538,8 @@ static bool is_gone(const struct module_instance *instance)
 {
 	struct dl_find_object found;
 
+	if (instance->module->flags & SPOOL_MODULE_MAIN)
+		return false;
 	return real.find_object((void *)instance->map_start, &found) != 0 ||
 		found.dlfo_link_map != instance->link_map ||
 		found.dlfo_eh_frame != instance->unwind_header ||

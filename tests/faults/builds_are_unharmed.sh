@@ -68,6 +68,9 @@ build bound_now "$cc" -g -Wl,-z,now,-z,relro -pie -fPIE work.c && runs bound_now
 build at_fixed_address "$cc" -g -no-pie work.c && runs at_fixed_address && silent && sampled 'main > burn_here'
 build without_frame_pointers "$cc" -g -O2 -fomit-frame-pointer work.c && runs without_frame_pointers && silent &&
 	sampled 'burn_here'
+# Between its segments, where its unwind tables are looked for.
+build with_holes "$cc" -g -O1 -fomit-frame-pointer -no-pie -Wl,--section-start=.text=0x10000000 work.c &&
+	runs with_holes && silent && sampled '_start > .*main > burn_here'
 # What loads no library runs as ever, and record says why there is nothing.
 for static in -static -static-pie; do
 	build "linked$static" "$cc" $static work.c && runs "linked$static" && silent && not_sampled

@@ -114,7 +114,6 @@ run_node_jit() {
 }
 hot_node_jit() { echo 'spin' 0.3; }
 jit_node_jit=yes
-least_node_jit=0.97 # its OpenSSL's assembler has no unwind tables
 
 prepare_java() {
 	needs java javac || return
