@@ -32,9 +32,12 @@ static bool is_one_of(const char *patterns, const char *const names[static 2])
 bool follow_wants_program(const struct settings *s)
 {
 	char file[PATH_MAX];
-	const ssize_t length = readlink("/proc/self/exe", file, sizeof(file) - 1);
 	const char *names[] = { "", program_invocation_short_name };
+	ssize_t length;
 
+	if (!s->include[0] && !s->exclude[0])
+		return true;
+	length = readlink("/proc/self/exe", file, sizeof(file) - 1);
 	file[length > 0 ? length : 0] = '\0';
 	names[0] = path_base_name(file);
 	if (s->include[0] && !is_one_of(s->include, names))
