@@ -151,17 +151,18 @@ total() {
 			on && $1 ~ /^[0-9]+$/ { sum += $1 } END { print sum + 0 }'
 }
 
-# stacks NAME: in $work/stacks, a line per stack: its count, then its functions, root first,
-# joined by " > ".
+# stacks NAME [LABEL]: in $work/stacks, a line per stack: its count, then its functions, root first,
+# joined by " > "; then the value of its LABEL.
 stacks() {
 	pprof "$1" -traces -sample_index=samples
-	awk '
+	awk -v label="${2:+$2:}" '
 		function flush() {
 			if (chain != "")
-				print count "\t" chain
-			chain = ""
+				print count "\t" chain (label != "" ? "\t" value : "")
+			chain = value = ""
 		}
 		/^-+\+-/ { flush(); on = 1; first = 1; next }
+		on && label != "" && $1 == label { value = $2; next }
 		!on || /^ +[a-z]+:  / { next }
 		{
 			line = $0

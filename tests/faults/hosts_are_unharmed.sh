@@ -71,33 +71,15 @@ for file in "$work/profiles"/*.pb.gz; do
 done
 "$tool" merge -q --by-profile -o "$work/all.pb.gz" "$work/profiles"/*.gz || fail "merge: status $?"
 "$tool" check -q "$work/all.pb.gz" || fail "not a good profile"
-"$go" tool pprof -traces -sample_index=samples "$work/all.pb.gz" >"$work/out" 2>/dev/null
-# NAME<tab>COUNT<tab>ROOT > ... > LEAF
-awk '
-	function flush() { if (chain != "") print name "\t" count "\t" chain; chain = ""; name = "" }
-	/^-+\+-/ { flush(); on = 1; first = 1; next }
-	!on { next }
-	/^ +profile:/ { name = $2; next }
-	/^ +[a-z]+:  / { next }
-	{
-		line = $0
-		if (first) {
-			sub(/^ +/, "", line); count = line; sub(/ .*/, "", count); sub(/^[^ ]+ +/, "", line)
-			first = 0
-		} else
-			sub(/^ +/, "", line)
-		sub(/ \(inline\)$/, "", line)
-		chain = chain == "" ? line : line " > " chain
-	}
-	END { flush() }' "$work/out" >"$work/stacks"
+stacks all profile
 
 # sampled NAME PERIODS REGEX: at least so many have such a stack.
 sampled() {
-	got=$(name=$1 re=$3 awk -F'\t' '$1 == ENVIRON["name"] && $3 ~ ENVIRON["re"] { sum += $2 }
+	got=$(name=$1 re=$3 awk -F'\t' '$3 == ENVIRON["name"] && $2 ~ ENVIRON["re"] { sum += $1 }
 		END { print sum + 0 }' "$work/stacks")
 	[ "$got" -ge "$2" ] || {
 		fail "$1: $got of $2 periods with $3"
-		name=$1 awk -F'\t' '$1 == ENVIRON["name"]' "$work/stacks" | cut -c1-300 | head -n 5
+		name=$1 awk -F'\t' '$3 == ENVIRON["name"]' "$work/stacks" | cut -c1-300 | head -n 5
 	}
 }
 main='^_start > .*'
