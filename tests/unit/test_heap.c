@@ -12,13 +12,9 @@
 #include "base/hash.h"
 #include "run_suite.h"
 #include "spool/heap_writer.h"
-#include "spool/spool_reader.h"
+#include "spool_fixture.h"
 
 #define RATE 524288
-
-static char root[] = "/tmp/test_heap.XXXXXX";
-static char folder[200], path[300];
-static struct spool_writer w;
 
 static void make_spool(struct spool_writer *spool, uint64_t rate_bytes)
 {
@@ -30,27 +26,8 @@ static void make_spool(struct spool_writer *spool, uint64_t rate_bytes)
 
 static void set_up(void)
 {
-	strcpy(root + sizeof(root) - 7, "XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(root));
-	snprintf(folder, sizeof(folder), "%s/spools", root);
+	make_folder();
 	make_spool(&w, RATE);
-}
-
-static void tear_down(void)
-{
-	char command[300];
-
-	spool_abandon(&w);
-	snprintf(command, sizeof(command), "rm -rf '%s'", root);
-	ck_assert_int_eq(system(command), 0);
-}
-
-static struct spool_reader *read_back(void)
-{
-	struct spool_reader *r = NULL;
-
-	ck_assert_int_eq(spool_reader_open(path, &r), 0);
-	return r;
 }
 
 /* The slot of stack NUMBER, whose frames say which it is. */
@@ -514,7 +491,7 @@ int main(void)
 	TCase *const cases[] = { weights, tables, threads, filter };
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		tcase_add_checked_fixture(cases[i], set_up, tear_down);
+		tcase_add_checked_fixture(cases[i], set_up, remove_folder);
 		tcase_set_timeout(cases[i], 60);
 		suite_add_tcase(suite, cases[i]);
 	}

@@ -11,11 +11,7 @@
 #include "base/compiler.h"
 #include "run_suite.h"
 #include "spool/label_writer.h"
-#include "spool/spool_reader.h"
-
-static char root[] = "/tmp/test_labels.XXXXXX";
-static char folder[200], path[300];
-static struct spool_writer w;
+#include "spool_fixture.h"
 
 static void make_spool(struct spool_writer *spool)
 {
@@ -27,28 +23,14 @@ static void make_spool(struct spool_writer *spool)
 
 static void set_up(void)
 {
-	strcpy(root + sizeof(root) - 7, "XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(root));
-	snprintf(folder, sizeof(folder), "%s/spools", root);
+	make_folder();
 	make_spool(&w);
 }
 
 static void tear_down(void)
 {
-	char command[300];
-
 	labels_thread_ends();
-	spool_abandon(&w);
-	snprintf(command, sizeof(command), "rm -rf '%s'", root);
-	ck_assert_int_eq(system(command), 0);
-}
-
-static struct spool_reader *read_back(void)
-{
-	struct spool_reader *r = NULL;
-
-	ck_assert_int_eq(spool_reader_open(path, &r), 0);
-	return r;
+	remove_folder();
 }
 
 /* The labels that a sample of this thread has now, as "key=value key=value". */

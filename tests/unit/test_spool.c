@@ -15,40 +15,15 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "run_suite.h"
-#include "spool/spool_reader.h"
-#include "spool/spool_writer.h"
+#include "spool_fixture.h"
 
 static const struct spool_identity identity = {
 	.session = 77, .recorder_pid = 88, .period_ns = 10101010 };
 
-static char root[] = "/tmp/test_spool.XXXXXX";
-static char folder[200], path[300];
-static struct spool_writer w;
-
-/* For every test a new folder and a spool in it. */
 static void set_up(void)
 {
-	strcpy(root + sizeof(root) - 7, "XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(root));
-	snprintf(folder, sizeof(folder), "%s/spools", root);
+	make_folder();
 	ck_assert_int_eq(spool_create(&w, folder, &identity, path, sizeof(path)), 0);
-}
-
-static void tear_down(void)
-{
-	char command[300];
-
-	spool_abandon(&w);
-	snprintf(command, sizeof(command), "rm -rf '%s'", root);
-	ck_assert_int_eq(system(command), 0);
-}
-
-static struct spool_reader *read_back(void)
-{
-	struct spool_reader *r = NULL;
-
-	ck_assert_int_eq(spool_reader_open(path, &r), 0);
-	return r;
 }
 
 static uint64_t counter(const struct spool_reader *r, enum spool_counter which)
@@ -812,7 +787,7 @@ int main(void)
 	TCase *const cases[] = { round_trip, threads, full, folders, damaged };
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		tcase_add_checked_fixture(cases[i], set_up, tear_down);
+		tcase_add_checked_fixture(cases[i], set_up, remove_folder);
 		tcase_set_timeout(cases[i], 60);
 		suite_add_tcase(suite, cases[i]);
 	}
