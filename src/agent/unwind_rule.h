@@ -1,0 +1,11 @@
+/* What leads from a place in the code to its caller, found the long way.  Signal-safe. */
+#ifndef AGENT_UNWIND_RULE_H
+#define AGENT_UNWIND_RULE_H
+
+#include "agent/unwind_walk.h"
+
+/* The rule for PC, the walk's own or in the call before it; it is remembered.  SHAPE_NONE: no
+ * library is there. */
+union rule unwind_rule_find(struct walk *w, uint64_t pc);
+
+#endif
