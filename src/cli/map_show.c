@@ -37,7 +37,8 @@ static void dump_text(void *context, uint64_t vaddr, uint64_t end, const struct 
 			printf(" (inlined by) ");
 		printf("%s at ", text_of(map, function.name ? function.name : function.linkage_name,
 				       "??"));
-		printf("%s:%u:%u\n", text_of(map, f->file, "??"), f->line, f->column);
+		printf("%s:%u:%u%s\n", text_of(map, f->file, "??"), f->line, f->column,
+			f->is_folded ? " (folded)" : "");
 	}
 }
 
@@ -46,8 +47,9 @@ static void dump_json(void *context, uint64_t vaddr, uint64_t end, const struct 
 {
 	struct map_reader *map = context;
 
-	printf("{\"start\":\"0x%llx\",\"end\":\"0x%llx\",\"frames\":[", (unsigned long long)vaddr,
-		(unsigned long long)end);
+	printf("{\"start\":\"0x%llx\",\"end\":\"0x%llx\",\"folded\":%s,\"frames\":[",
+		(unsigned long long)vaddr, (unsigned long long)end,
+		count > 0 && frames[0].is_folded ? "true" : "false");
 	for (size_t i = 0; i < count; i++) {
 		const struct map_frame *f = &frames[i];
 		struct map_function function = { .name = 0 };

@@ -22,7 +22,8 @@
  *     SLEB128 change of line       (4: equal)
  *     ULEB128 column               (8: equal)
  *     ULEB128 own number less that of the caller's location (16: there is no caller)
- * A caller is always of a lower number, so a chain ends.
+ * A caller is always of a lower number, so a chain ends.  Flag 32 leaves nothing out: the linker
+ * made one of several functions here.  It is set where a chain begins, at the innermost function.
  *
  * Functions, numbered from 1: u32 offset of each block; ULEB128 linkage name, ULEB128 name to show
  * where it is not made from the linkage name, ULEB128 line of the declaration.  Names are strings;
@@ -103,6 +104,7 @@ enum map_location_flag {
 	MAP_SAME_LINE = 4,
 	MAP_SAME_COLUMN = 8,
 	MAP_NO_CALLER = 16,
+	MAP_FOLDED = 32,
 };
 
 #endif

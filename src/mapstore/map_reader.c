@@ -229,6 +229,7 @@ bool map_reader_function(struct map_reader *r, uint32_t number, struct map_funct
 
 struct location {
 	uint32_t function, file, line, column, caller;
+	bool is_folded;
 };
 
 static void read_location(struct bytes *at, struct location *l, uint32_t number)
@@ -244,6 +245,7 @@ static void read_location(struct bytes *at, struct location *l, uint32_t number)
 		l->line += (uint32_t)bytes_sleb128(at);
 	if (!(flags & MAP_SAME_COLUMN))
 		l->column = (uint32_t)bytes_uleb128(at);
+	l->is_folded = flags & MAP_FOLDED;
 	distance = flags & MAP_NO_CALLER ? 0 : bytes_uleb128(at);
 	/* A caller comes before what it calls: so chains end. */
 	l->caller = distance > 0 && distance < number ? number - (uint32_t)distance : 0;
@@ -277,6 +279,7 @@ static size_t read_chain(
 			.file = l.file <= sections[MAP_STRINGS].count ? l.file : 0,
 			.line = l.line <= INT32_MAX ? l.line : 0,
 			.column = l.column <= INT32_MAX ? l.column : 0,
+			.is_folded = l.is_folded,
 		};
 		number = l.caller;
 	}

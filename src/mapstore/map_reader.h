@@ -29,6 +29,7 @@ struct map_frame {
 	uint32_t function;
 	uint32_t file; /* string, as the names of functions */
 	uint32_t line, column;
+	bool is_folded; /* the innermost: the linker made one of several functions here */
 };
 
 struct map_function {

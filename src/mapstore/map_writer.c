@@ -34,12 +34,16 @@ struct change {
 	uint32_t location;
 };
 
+struct changes {
+	VEC(struct change) list;
+};
+
 struct map_writer {
 	VEC(struct string) strings;
 	VEC(struct function) functions;
 	VEC(struct map_location) locations;
-	VEC(struct range) ranges;
-	VEC(struct change) changes;
+	VEC(struct range) ranges, folded;
+	struct changes changes;
 	struct table by_text, by_function;
 	uint32_t recent[4096]; /* locations, by hash; 0: none */
 };
@@ -59,7 +63,8 @@ void map_writer_free(struct map_writer *w)
 	VEC_FREE(&w->functions);
 	VEC_FREE(&w->locations);
 	VEC_FREE(&w->ranges);
-	VEC_FREE(&w->changes);
+	VEC_FREE(&w->folded);
+	VEC_FREE(&w->changes.list);
 	table_free(&w->by_text);
 	table_free(&w->by_function);
 	free(w);
@@ -135,6 +140,12 @@ void map_writer_range(struct map_writer *w, uint64_t vaddr, uint64_t end, uint32
 		last->end = end;
 	else
 		*VEC_PUSH(&w->ranges) = (struct range){ vaddr, end, location };
+}
+
+void map_writer_fold(struct map_writer *w, uint64_t vaddr, uint64_t end)
+{
+	if (vaddr < end)
+		*VEC_PUSH(&w->folded) = (struct range){ vaddr, end, 0 };
 }
 
 /* --- putting it into bytes --- */
@@ -232,7 +243,7 @@ static void put_location(struct output *out, const struct map_location *l,
 		(l->file == before->file ? MAP_SAME_FILE : 0) |
 		(l->line == before->line ? MAP_SAME_LINE : 0) |
 		(l->column == before->column ? MAP_SAME_COLUMN : 0) |
-		(l->caller == 0 ? MAP_NO_CALLER : 0);
+		(l->caller == 0 ? MAP_NO_CALLER : 0) | (l->is_folded ? MAP_FOLDED : 0);
 
 	output_bytes(out, &flags, 1);
 	if (!(flags & MAP_SAME_FUNCTION))
@@ -319,28 +330,85 @@ static void find_changes(struct map_writer *w)
 	sort_ranges(w);
 	for (size_t i = 0; i < w->ranges.count; i++) {
 		const struct range *r = &w->ranges.items[i];
-		const size_t count = w->changes.count;
+		const size_t count = w->changes.list.count;
 
 		if (count > 0 && end < r->vaddr)
-			*VEC_PUSH(&w->changes) = (struct change){ end, 0 };
+			*VEC_PUSH(&w->changes.list) = (struct change){ end, 0 };
 		if (count == 0 || end < r->vaddr ||
-			w->changes.items[count - 1].location != r->location)
-			*VEC_PUSH(&w->changes) = (struct change){ r->vaddr, r->location };
+			w->changes.list.items[count - 1].location != r->location)
+			*VEC_PUSH(&w->changes.list) = (struct change){ r->vaddr, r->location };
 		end = r->end;
 	}
-	*VEC_PUSH(&w->changes) = (struct change){ end, 0 };
+	*VEC_PUSH(&w->changes.list) = (struct change){ end, 0 };
+}
+
+static uint32_t folded_location(struct map_writer *w, uint32_t location)
+{
+	struct map_location l;
+
+	if (location == 0)
+		return 0;
+	l = w->locations.items[location - 1];
+	l.is_folded = 1;
+	return map_writer_location(w, &l);
+}
+
+/* From VADDR on it is LOCATION. */
+static void change_to(struct map_writer *w, uint64_t vaddr, uint32_t location)
+{
+	if (w->changes.list.count > 0 &&
+		w->changes.list.items[w->changes.list.count - 1].vaddr == vaddr)
+		w->changes.list.count--;
+	*VEC_PUSH(&w->changes.list) = (struct change){ vaddr, location };
+}
+
+static int by_vaddr(const void *left, const void *right)
+{
+	const struct range *a = left, *b = right;
+
+	return a->vaddr < b->vaddr ? -1 : a->vaddr > b->vaddr;
+}
+
+/* The changes again, with one at each end of what is folded. */
+static void mark_folded(struct map_writer *w)
+{
+	struct changes plain = w->changes;
+	size_t first = 0;
+
+	if (w->folded.count == 0)
+		return;
+	qsort(w->folded.items, w->folded.count, sizeof(*w->folded.items), by_vaddr);
+	w->changes = (struct changes){ .list = { .count = 0 } };
+	for (size_t i = 0; i < plain.list.count; i++) {
+		const struct change c = plain.list.items[i];
+		const uint64_t end =
+			i + 1 < plain.list.count ? plain.list.items[i + 1].vaddr : c.vaddr;
+
+		change_to(w, c.vaddr, c.location);
+		while (first < w->folded.count && w->folded.items[first].end <= c.vaddr)
+			first++;
+		for (size_t f = first; f < w->folded.count && w->folded.items[f].vaddr < end; f++) {
+			const struct range *r = &w->folded.items[f];
+
+			change_to(w, r->vaddr > c.vaddr ? r->vaddr : c.vaddr,
+				folded_location(w, c.location));
+			if (r->end < end)
+				change_to(w, r->end, c.location);
+		}
+	}
+	VEC_FREE(&plain.list);
 }
 
 static size_t put_ranges(struct map_writer *w, struct output *out)
 {
-	const size_t count = w->changes.count;
-	const uint64_t base = w->changes.items[0].vaddr;
+	const size_t count = w->changes.list.count;
+	const uint64_t base = w->changes.list.items[0].vaddr;
 	struct table_writer t = begin_table(
 		out, count, MAP_RANGES_PER_BLOCK, sizeof(struct map_range_block));
 	struct change before = { .vaddr = 0 };
 
 	for (size_t i = 0; i < count; i++) {
-		const struct change c = w->changes.items[i];
+		const struct change c = w->changes.list.items[i];
 
 		if (i % MAP_RANGES_PER_BLOCK == 0) {
 			begin_block(&t, i / MAP_RANGES_PER_BLOCK);
@@ -418,8 +486,9 @@ int map_writer_finish(
 		return -ENODATA;
 	memset(&h, 0, sizeof(h));
 	find_changes(w);
-	h.base = w->changes.items[0].vaddr;
-	if (w->changes.items[w->changes.count - 1].vaddr - h.base > UINT32_MAX ||
+	mark_folded(w);
+	h.base = w->changes.list.items[0].vaddr;
+	if (w->changes.list.items[w->changes.list.count - 1].vaddr - h.base > UINT32_MAX ||
 		w->locations.count > INT32_MAX || w->strings.count > INT32_MAX)
 		r = -EOVERFLOW;
 	if (r == 0)

@@ -28,6 +28,7 @@ struct map_location {
 	uint32_t line;
 	uint32_t column;
 	uint32_t caller; /* the location that this one is inlined into; 0: it is called */
+	uint32_t is_folded; /* 0 or 1: set by map_writer_fold() alone */
 };
 
 uint32_t map_writer_location(struct map_writer *w, const struct map_location *location);
@@ -35,6 +36,10 @@ uint32_t map_writer_location(struct map_writer *w, const struct map_location *lo
 /* LOCATION (0: nothing) from VADDR to END.  In any order, but they do not overlap. */
 void map_writer_range(
 	struct map_writer *w, uint64_t vaddr, uint64_t end, uint32_t location);
+
+/* From VADDR to END the linker made one of several functions.  Likewise; before or after the ranges
+ * that it marks. */
+void map_writer_fold(struct map_writer *w, uint64_t vaddr, uint64_t end);
 
 struct map_source {
 	struct build_id build_id;

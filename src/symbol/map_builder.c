@@ -124,6 +124,14 @@ static void fill_gaps(struct builder *b)
 	}
 }
 
+static void mark_folded(struct builder *b)
+{
+	for (size_t i = 0; i + 1 < b->boundaries.count; i++)
+		if (module_is_folded(b->module, b->boundaries.items[i]))
+			map_writer_fold(b->writer, b->boundaries.items[i],
+				b->boundaries.items[i + 1]);
+}
+
 static void describe(const struct builder *b, const char *path, struct map_source *source)
 {
 	const struct binary *file = module_file(b->module);
@@ -152,6 +160,7 @@ static int build(struct builder *b, const char *path, struct map_build *ret)
 		map_dwarf(d, b->writer, &b->gaps);
 	add_gaps_between_units(b, d);
 	fill_gaps(b);
+	mark_folded(b);
 	describe(b, path, &source);
 	r = map_writer_finish(b->writer, &source, &ret->data, &ret->size);
 	ret->build_id = source.build_id;

@@ -15,6 +15,9 @@ bool module_ask(struct symbolizer *s, struct symbol_module *m, uint64_t vaddr,
 void module_visit_boundaries(
 	struct symbol_module *m, source_boundary_visitor *visit, void *context);
 
+/* Did the linker make one of several functions at VADDR?  It changes at the boundaries alone. */
+bool module_is_folded(struct symbol_module *m, uint64_t vaddr);
+
 /* The state of one source; NULL: it has nothing. */
 void *module_state(struct symbol_module *m, const struct source *source);
 

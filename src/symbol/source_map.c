@@ -20,7 +20,9 @@ struct map_state {
 	struct text_pool *texts;
 	struct known_function *functions;
 	const char **files;
-	struct map_frame frames[MAP_DEPTH_MAX];
+	struct map_frame frames[MAP_DEPTH_MAX]; /* the last answer, for ASKED */
+	uint64_t asked; /* vaddr */
+	size_t answered; /* frames */
 	struct binary_segment segments[MAP_SEGMENTS_MAX];
 };
 
@@ -146,12 +148,18 @@ static const char *file_of(struct map_state *m, uint32_t number)
 	return m->files[number];
 }
 
+static void find(struct map_state *m, uint64_t vaddr)
+{
+	m->asked = vaddr;
+	m->answered = map_reader_find(m->map, vaddr, m->frames);
+}
+
 static bool map_resolve(void *state, uint64_t vaddr, struct source_frames *out)
 {
 	struct map_state *m = state;
-	const size_t count = map_reader_find(m->map, vaddr, m->frames);
 
-	for (size_t i = 0; i < count; i++) {
+	find(m, vaddr);
+	for (size_t i = 0; i < m->answered; i++) {
 		const struct map_frame *f = &m->frames[i];
 		const struct known_function *function = function_of(m, f->function);
 
@@ -164,7 +172,17 @@ static bool map_resolve(void *state, uint64_t vaddr, struct source_frames *out)
 			.start_line = function->start_line,
 		};
 	}
-	return count > 0;
+	return m->answered > 0;
+}
+
+/* Asked when the address has just been resolved. */
+static bool map_is_folded(void *state, uint64_t vaddr)
+{
+	struct map_state *m = state;
+
+	if (m->asked != vaddr)
+		find(m, vaddr);
+	return m->answered > 0 && m->frames[0].is_folded;
 }
 
 static size_t map_segments(void *state, const struct binary_segment **segments)
@@ -182,6 +200,7 @@ const struct source source_map = {
 	.open = map_open,
 	.resolve = map_resolve,
 	.segments = map_segments,
+	.is_folded = map_is_folded,
 	.close = map_close,
 };
 
@@ -192,5 +211,6 @@ const struct source source_symbol_map = {
 	.open = symbol_map_open,
 	.resolve = map_resolve,
 	.segments = map_segments,
+	.is_folded = map_is_folded,
 	.close = map_close,
 };

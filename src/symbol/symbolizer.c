@@ -273,6 +273,16 @@ static bool may_be_folded(const struct binary *b)
 	return false;
 }
 
+/* A map says itself what is folded. */
+static bool has_map(const struct symbol_module *m)
+{
+	for (size_t i = 0; i < m->opened; i++)
+		if (m->states[i] &&
+			(sources[i] == &source_map || sources[i] == &source_symbol_map))
+			return true;
+	return false;
+}
+
 struct identity {
 	const char *path;
 	const struct build_id *build_id;
@@ -292,7 +302,7 @@ static struct symbol_module *module_new(
 		.build_id = &m->build_id,
 		.content_id = m->content_id };
 	open_sources(s, m);
-	m->may_be_folded = may_be_folded(m->found.file);
+	m->may_be_folded = has_map(m) || may_be_folded(m->found.file);
 	m->verdict = verdict_of(m);
 	m->reason = reason_of(m);
 	return m;
@@ -411,7 +421,7 @@ static bool ask_sources(struct symbolizer *s, struct symbol_module *m, uint64_t 
 	return false;
 }
 
-static bool is_folded(struct symbol_module *m, uint64_t vaddr)
+bool module_is_folded(struct symbol_module *m, uint64_t vaddr)
 {
 	for (size_t i = 0; m->may_be_folded && i < ARRAY_SIZE(sources); i++)
 		if (state_of(m, i) && sources[i]->is_folded)
@@ -499,7 +509,7 @@ void symbolizer_resolve(struct symbolizer *s, struct symbol_module *m, uint64_t 
 	*out = (struct symbol_frames){ .frames = s->frames.items,
 		.count = s->frames.count,
 		.resolved = resolved,
-		.is_folded = resolved && is_folded(m, vaddr) };
+		.is_folded = resolved && module_is_folded(m, vaddr) };
 }
 
 uint64_t symbol_module_batch(const struct symbol_module *m, uint64_t vaddr)

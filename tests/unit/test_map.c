@@ -45,10 +45,8 @@ static uint32_t add_location(struct map_writer *w, uint32_t number, uint32_t cal
 }
 
 /* Pieces of 16 bytes, every tenth missing, each with a chain of NUMBER % 4 callers. */
-static void write_map(void)
+static void add_pieces(struct map_writer *w)
 {
-	struct map_writer *w = map_writer_new();
-
 	for (uint32_t i = PIECES; i-- > 0;) {
 		uint32_t caller = 0;
 
@@ -58,6 +56,13 @@ static void write_map(void)
 			map_writer_range(w, BASE + 16 * i, BASE + 16 * i + 16,
 				add_location(w, i, caller));
 	}
+}
+
+static void write_map(void)
+{
+	struct map_writer *w = map_writer_new();
+
+	add_pieces(w);
 	ck_assert_int_eq(map_writer_finish(w, &source, &data, &size), 0);
 	map_writer_free(w);
 }
@@ -119,6 +124,40 @@ START_TEST(every_address_has_the_frames_that_were_written)
 			assert_frame(map, &frames[depth], i + depth * 7919);
 	}
 	map_reader_free(map);
+}
+END_TEST
+
+/* From the middle of a piece, over a missing one, to the middle of another. */
+START_TEST(what_is_folded_is_marked_and_nothing_else)
+{
+	static const uint32_t folded[][2] = { { 1000, 1008 }, { 16 * 18 + 5, 16 * 23 + 1 },
+		{ 16, 20 }, { 16 * PIECES, 16 * PIECES + 100 } };
+	struct map_writer *w = map_writer_new();
+	struct map_reader *map;
+	uint8_t *marked;
+	size_t marked_size;
+
+	for (size_t i = 0; i < sizeof(folded) / sizeof(folded[0]); i++)
+		map_writer_fold(w, BASE + folded[i][0], BASE + folded[i][1]);
+	add_pieces(w);
+	ck_assert_int_eq(map_writer_finish(w, &source, &marked, &marked_size), 0);
+	map_writer_free(w);
+	ck_assert_int_eq(map_reader_open(marked, marked_size, &map), 0);
+	for (uint32_t at = 0; at < 16 * PIECES; at++) {
+		const uint32_t i = at / 16;
+		const size_t count = map_reader_find(map, BASE + at, frames);
+		bool is_folded = false;
+
+		for (size_t f = 0; f < sizeof(folded) / sizeof(folded[0]); f++)
+			is_folded |= at >= folded[f][0] && at < folded[f][1];
+		ck_assert_uint_eq(count, i % 10 ? i % 4 + 1 : 0);
+		if (count == 0)
+			continue;
+		assert_frame(map, &frames[0], i);
+		ck_assert_uint_eq(frames[0].is_folded, is_folded);
+	}
+	map_reader_free(map);
+	free(marked);
 }
 END_TEST
 
@@ -314,6 +353,7 @@ int main(void)
 
 	tcase_add_checked_fixture(maps, write_map, free_map);
 	tcase_add_test(maps, every_address_has_the_frames_that_were_written);
+	tcase_add_test(maps, what_is_folded_is_marked_and_nothing_else);
 	tcase_add_test(maps, outside_the_ranges_nothing_is_known);
 	tcase_add_test(maps, a_visit_comes_by_every_range);
 	tcase_add_test(maps, the_header_tells_what_the_map_is_of);

@@ -14,8 +14,10 @@
 #include "../fixtures/build_fixture.h"
 #include "base/compiler.h"
 #include "base/vec.h"
+#include "mapstore/map_store.h"
 #include "run_suite.h"
 #include "symbol/binary.h"
+#include "symbol/map_builder.h"
 #include "symbol/symbolizer.h"
 
 static struct symbolizer *symbolizer;
@@ -781,6 +783,39 @@ START_TEST(no_address_of_libc_gets_a_wrong_name)
 }
 END_TEST
 
+/* A library's map marks what the library itself does, address by address. */
+static void assert_folded_in_map(const char *library, struct symbol_module *m)
+{
+	const char *stores[] = { fixture_path("maps"), NULL };
+	const struct symbolizer_options options = { .stores = stores };
+	struct symbolizer *by_map = symbolizer_new(&options);
+	const struct build_id id = build_id_of(library);
+	struct symbol_module *gone;
+	struct map_build map;
+	struct symbol_frames expected, found;
+	struct binary *b = NULL;
+	char *path;
+	bool kept;
+
+	ck_assert_int_eq(map_build(fixture_path(library), NULL, &map), 0);
+	ck_assert_int_eq(
+		map_store_put(stores[0], &map.build_id, map.data, map.size, &kept, &path), 0);
+	free(path);
+	free(map.data);
+	gone = symbolizer_module(by_map, "/gone.so", &id);
+	ck_assert_int_eq(binary_open(fixture_path(library), &b), 0);
+	for (uint64_t vaddr = 0; vaddr < 0x10000; vaddr++) {
+		if (binary_code_end(b, vaddr) == 0)
+			continue;
+		symbolizer_resolve(symbolizer, m, vaddr, &expected);
+		symbolizer_resolve(by_map, gone, vaddr, &found);
+		ck_assert_msg(found.is_folded == expected.is_folded, "0x%llx of %s",
+			(unsigned long long)vaddr, library);
+	}
+	binary_close(b);
+	symbolizer_free(by_map);
+}
+
 /* Which of two functions with one code was meant cannot be told; a function with two names, as
  * aliases and constructors have, is no such case. */
 START_TEST(functions_that_the_linker_made_one_of_are_marked)
@@ -794,7 +829,7 @@ START_TEST(functions_that_the_linker_made_one_of_are_marked)
 		{ "aliased", false }, { "_ZN5ThingC1Ev", false } };
 	struct symbol_module *m;
 
-	if (!fixture_has_command("clang++") || !fixture_has_command(linkers[_i][1]))
+	if (!fixture_has_command(linkers[_i][1]))
 		return;
 	fixture_run("printf '%%s\\n' 'volatile int sink;'"
 		    " 'struct Thing { Thing(); };' 'Thing::Thing() { sink = sink * 7; }'"
@@ -804,7 +839,7 @@ START_TEST(functions_that_the_linker_made_one_of_are_marked)
 		    " 'extern \"C\" int aliased(int x) { sink -= x; return x / 3; }'"
 		    " 'extern \"C\" int __lib_aliased(int x)'"
 		    " '__attribute__((alias(\"aliased\")));' >twins.cc");
-	fixture_run("clang++ %s -O2 -shared -fPIC -ffunction-sections -fuse-ld=%s"
+	fixture_run("$CXX %s -O2 -shared -fPIC -ffunction-sections -fno-ipa-icf -fuse-ld=%s"
 		    " -Wl,--icf=all,--build-id twins.cc -o twins.so",
 		_i ? "-g" : "", linkers[_i][0]);
 	m = module_of("twins.so");
@@ -818,6 +853,7 @@ START_TEST(functions_that_the_linker_made_one_of_are_marked)
 		ck_assert_msg(frames.is_folded == functions[i].is_folded, "%s (%s) is%s folded",
 			functions[i].symbol, frames.frames[0].name, frames.is_folded ? "" : " not");
 	}
+	assert_folded_in_map("twins.so", m);
 }
 END_TEST
 
