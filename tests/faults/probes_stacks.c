@@ -57,7 +57,8 @@ __attribute__((noipa)) static void burn_in_handler(int number)
 /* As small as the system says will do; memory below it is checked, too. */
 static int smallest_signal_stack(void)
 {
-	const size_t size = (size_t)sysconf(_SC_MINSIGSTKSZ) + 4096;
+	/* For a signal within a signal, as the kernel lays them down, and little more. */
+	const size_t size = 2 * (size_t)sysconf(_SC_MINSIGSTKSZ) + 1024;
 	char *memory = mmap(NULL, size + 65536, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	const stack_t alternate = { .ss_sp = memory + 65536, .ss_size = size };
