@@ -34,7 +34,8 @@
 #define SECOND_NS UINT64_C(1000000000)
 
 static struct settings settings; /* read once; hosts empty their environment */
-static struct spool_writer spool;
+static struct spool_writer writers[2]; /* a process's and its child's, in turn */
+static struct spool_writer *spool = &writers[0];
 static uint64_t stop_monotonic_ns; /* also of what fork() makes of this process */
 static char spool_path[SETTINGS_TEXT_MAX];
 
@@ -107,11 +108,11 @@ static void record_texts(void)
 	ssize_t length = readlink("/proc/self/exe", text, sizeof(text) - 1);
 
 	text[length > 0 ? length : 0] = '\0';
-	spool_append_text(&spool, SPOOL_TEXT_EXECUTABLE, text);
-	spool_append_text(&spool, SPOOL_TEXT_FOLDER, getcwd(text, sizeof(text)) ? text : "/");
-	spool_append_text(&spool, SPOOL_TEXT_OUTPUT, settings.file);
-	spool_append_text(&spool, SPOOL_TEXT_OPTIONS, settings.raw ? "raw" : "");
-	spool_append_text(&spool, SPOOL_TEXT_STORE, keeper_folders());
+	spool_append_text(spool, SPOOL_TEXT_EXECUTABLE, text);
+	spool_append_text(spool, SPOOL_TEXT_FOLDER, getcwd(text, sizeof(text)) ? text : "/");
+	spool_append_text(spool, SPOOL_TEXT_OUTPUT, settings.file);
+	spool_append_text(spool, SPOOL_TEXT_OPTIONS, settings.raw ? "raw" : "");
+	spool_append_text(spool, SPOOL_TEXT_STORE, keeper_folders());
 }
 
 static int make_spool(struct spool_writer *w, uint64_t process_start_ticks)
@@ -132,8 +133,8 @@ static int make_spool(struct spool_writer *w, uint64_t process_start_ticks)
 static void start_sampling(void)
 {
 	if (!settings.cpu_off)
-		cpu_sampler_start(&spool, settings.generations);
-	spool_begin(&spool);
+		cpu_sampler_start(spool, settings.generations);
+	spool_begin(spool);
 	state = RECORDING;
 	owner = getpid();
 	own_process_mark();
@@ -190,7 +191,7 @@ static bool make_childs_spool(struct spool_writer *childs)
 	/* To ask /proc of a new process is dear. */
 	if (make_spool(childs, boot_ticks() == ticks_before_fork ? ticks_before_fork : 0) != 0)
 		return false;
-	if (spool_inherit(childs, &spool))
+	if (spool_inherit(childs, spool))
 		return true;
 	unlink(spool_path);
 	spool_abandon(childs);
@@ -200,7 +201,7 @@ static bool make_childs_spool(struct spool_writer *childs)
 /* The child has its parent's modules and thread names, and samples of its own. */
 static void after_fork_in_child(void)
 {
-	static struct spool_writer childs;
+	struct spool_writer *childs = &writers[spool == &writers[0]];
 
 	scratch_restart_in_child();
 	keeper_restart_in_child();
@@ -208,17 +209,17 @@ static void after_fork_in_child(void)
 	labels_restart_in_child();
 	signals_restart_in_child();
 	if (state == RECORDING) {
-		if (follow_wants_fork(&settings) && make_childs_spool(&childs)) {
-			spool_abandon(&spool);
+		if (follow_wants_fork(&settings) && make_childs_spool(childs)) {
+			spool_abandon(spool);
 			spool = childs;
-			modules_restart_in_child(&spool);
+			modules_restart_in_child(spool);
 			start_sampling();
-			alloc_sampler_restart_in_child(&spool);
-			threads_restart_in_child(&spool);
+			alloc_sampler_restart_in_child(spool);
+			threads_restart_in_child(spool);
 		} else {
 			cpu_sampler_stop();
 			alloc_sampler_stop();
-			spool_abandon(&spool);
+			spool_abandon(spool);
 			state = STOPPED;
 		}
 	}
@@ -230,13 +231,13 @@ static void start_heap(void)
 	char unseen[256];
 	const bool some_are_seen = real_alloc_describe_unseen(unseen, sizeof(unseen));
 
-	if (!spool.heap)
+	if (!spool->heap)
 		return;
 	if (unseen[0])
-		spool_append_text(&spool, SPOOL_TEXT_HEAP_UNSEEN, unseen);
+		spool_append_text(spool, SPOOL_TEXT_HEAP_UNSEEN, unseen);
 	mappings_are_recorded = some_are_seen && settings.mmap;
 	if (some_are_seen)
-		alloc_sampler_start(&spool, settings.generations);
+		alloc_sampler_start(spool, settings.generations);
 	else if (settings.verbose && settings.cpu_off)
 		say("not seen: ", unseen); /* nobody else will: there is nothing to write */
 }
@@ -261,23 +262,23 @@ static void start(void)
 		stop_monotonic_ns = monotonic_ns() + settings.duration_ns;
 	finisher_find_tool();
 	keeper_start(&settings);
-	if (make_spool(&spool, 0) != 0) {
+	if (make_spool(spool, 0) != 0) {
 		if (settings.verbose)
 			say("cannot make a spool in ", settings.spool);
 		return;
 	}
 	record_texts();
-	modules_start(&spool);
+	modules_start(spool);
 	dl_watch_start();
 	if (pthread_key_create(&thread_end_key, end_thread) != 0 ||
 		(!settings.cpu_off && signals_start(cpu_sampler_tick) < 0) ||
 		pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0) {
 		unlink(spool_path);
-		spool_abandon(&spool);
+		spool_abandon(spool);
 		return;
 	}
 	at_quick_exit(agent_stop);
-	threads_start(&spool, settings.cpu_off ? 0 : SECOND_NS / settings.freq_hz,
+	threads_start(spool, settings.cpu_off ? 0 : SECOND_NS / settings.freq_hz,
 		signals_number());
 	labels_start();
 	start_sampling();
@@ -303,6 +304,13 @@ static bool recorder_is_there(void)
 		raw_syscall3(SYS_kill, settings.recorder_pid, 0, 0) != -ESRCH;
 }
 
+/* The recorder wants to see its own child's, even when it is empty. */
+static bool spool_is_wanted(void)
+{
+	return spool_has_samples(spool->header) ||
+		(uint32_t)getppid() == settings.recorder_pid;
+}
+
 static bool is_confined;
 
 void agent_confine(void)
@@ -321,17 +329,16 @@ void agent_stop(void)
 	if (is_confined) {
 		alloc_sampler_stop();
 		cpu_sampler_stop();
-		spool_end(&spool);
+		spool_end(spool);
 		return;
 	}
 	cpu_sampler_record_end(threads_end());
-	dl_watch_finish();
+	if (spool_is_wanted())
+		dl_watch_finish();
 	alloc_sampler_stop();
 	cpu_sampler_stop();
-	spool_end(&spool);
-	/* The recorder wants to see its own child's, even when it is empty. */
-	if (!spool_has_samples(spool.header) &&
-		(uint32_t)getppid() != settings.recorder_pid)
+	spool_end(spool);
+	if (!spool_is_wanted())
 		unlink(spool_path);
 	else if (!recorder_is_there())
 		finisher_run(spool_path, settings.verbose);

@@ -177,7 +177,9 @@ void labels_restart_in_child(void)
 {
 	const uint32_t index = (uint32_t)thread_self.labels - 1;
 
-	memset(lent_bits, 0, sizeof(lent_bits));
+	for (size_t i = 0; i < ARRAY_SIZE(lent_bits); i++)
+		if (lent_bits[i]) /* a page not written to is not copied */
+			lent_bits[i] = 0;
 	if (!thread_self.labels)
 		return;
 	lent_bits[index / 64] = (uint64_t)1 << index % 64;

@@ -4,23 +4,29 @@
 
 static struct module_map buffers[MAP_BUFFERS];
 static struct module_map *current = &buffers[0];
+static uint32_t readers[MAP_BUFFERS]; /* handlers inside each */
+
+static uint32_t *readers_of(const struct module_map *map)
+{
+	return &readers[map - buffers];
+}
 
 struct module_map *modules_enter(void)
 {
 	for (;;) {
 		struct module_map *map = __atomic_load_n(&current, __ATOMIC_SEQ_CST);
 
-		__atomic_fetch_add(&map->readers, 1, __ATOMIC_SEQ_CST);
+		__atomic_fetch_add(readers_of(map), 1, __ATOMIC_SEQ_CST);
 		if (map == __atomic_load_n(&current, __ATOMIC_SEQ_CST))
 			return map;
 		/* Replaced meanwhile; its buffer may be in a writer's hands. */
-		__atomic_fetch_sub(&map->readers, 1, __ATOMIC_SEQ_CST);
+		__atomic_fetch_sub(readers_of(map), 1, __ATOMIC_SEQ_CST);
 	}
 }
 
 void modules_leave(struct module_map *map)
 {
-	__atomic_fetch_sub(&map->readers, 1, __ATOMIC_RELEASE);
+	__atomic_fetch_sub(readers_of(map), 1, __ATOMIC_RELEASE);
 }
 
 const struct module_span *module_map_find(const struct module_map *map, uint64_t pc)
@@ -55,7 +61,7 @@ bool module_maps_old_are_empty(void)
 {
 	for (size_t i = 0; i < MAP_BUFFERS; i++)
 		if (&buffers[i] != current &&
-			__atomic_load_n(&buffers[i].readers, __ATOMIC_SEQ_CST) != 0)
+			__atomic_load_n(&readers[i], __ATOMIC_SEQ_CST) != 0)
 			return false;
 	return true;
 }
@@ -63,15 +69,14 @@ bool module_maps_old_are_empty(void)
 void module_maps_restart_in_child(void)
 {
 	for (size_t i = 0; i < MAP_BUFFERS; i++)
-		if (buffers[i].readers) /* a page not written to is not copied */
-			buffers[i].readers = 0;
+		readers[i] = 0;
 }
 
 static struct module_map *free_buffer(void)
 {
 	for (size_t i = 0; i < MAP_BUFFERS; i++)
 		if (&buffers[i] != current &&
-			__atomic_load_n(&buffers[i].readers, __ATOMIC_SEQ_CST) == 0)
+			__atomic_load_n(&readers[i], __ATOMIC_SEQ_CST) == 0)
 			return &buffers[i];
 	return NULL;
 }

@@ -59,7 +59,6 @@ struct module_span {
 #define MODULE_SPANS_MAX 8192
 
 struct module_map {
-	uint32_t readers; /* handlers inside */
 	uint32_t count;
 	struct module_span spans[MODULE_SPANS_MAX];
 };

@@ -17,7 +17,8 @@ static long owner;
 
 void own_process_mark(void)
 {
-	page_tells = madvise(&page, sizeof(page), MADV_WIPEONFORK) == 0;
+	/* A child of fork() inherits that its page will be wiped, too. */
+	page_tells = page_tells || madvise(&page, sizeof(page), MADV_WIPEONFORK) == 0;
 	page.is_here = 1;
 	owner = getpid();
 }

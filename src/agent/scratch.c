@@ -10,26 +10,32 @@
 #define SCRATCH_COUNT 64
 static struct unwind_scratch scratches[SCRATCH_COUNT];
 
+/* Not in the scratches: a child of fork() looks at all of them, which would be a page fault
+ * each. */
+static _Alignas(4096) struct {
+	_Alignas(64) bool is_taken;
+} leases[SCRATCH_COUNT];
+
 struct unwind_scratch *scratch_take(uint32_t hint)
 {
 	for (uint32_t i = 0; i < SCRATCH_COUNT; i++) {
-		struct unwind_scratch *scratch = &scratches[(hint + i) % SCRATCH_COUNT];
+		const uint32_t at = (hint + i) % SCRATCH_COUNT;
 
-		if (!__atomic_exchange_n(&scratch->is_taken, true, __ATOMIC_SEQ_CST))
-			return scratch;
+		if (!__atomic_exchange_n(&leases[at].is_taken, true, __ATOMIC_SEQ_CST))
+			return &scratches[at];
 	}
 	return NULL;
 }
 
 void scratch_give_back(struct unwind_scratch *scratch)
 {
-	__atomic_store_n(&scratch->is_taken, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&leases[scratch - scratches].is_taken, false, __ATOMIC_RELEASE);
 }
 
 static bool is_any_taken(void)
 {
 	for (uint32_t i = 0; i < SCRATCH_COUNT; i++)
-		if (__atomic_load_n(&scratches[i].is_taken, __ATOMIC_SEQ_CST))
+		if (__atomic_load_n(&leases[i].is_taken, __ATOMIC_SEQ_CST))
 			return true;
 	return false;
 }
@@ -45,6 +51,6 @@ void scratch_wait_for_all(void)
 void scratch_restart_in_child(void)
 {
 	for (uint32_t i = 0; i < SCRATCH_COUNT; i++)
-		if (scratches[i].is_taken)
-			scratches[i].is_taken = false;
+		if (leases[i].is_taken)
+			leases[i].is_taken = false;
 }

@@ -21,7 +21,6 @@
 #include "spool/spool_format.h"
 
 struct unwind_scratch {
-	bool is_taken; /* scratch.c's */
 	spool_frame frames[SPOOL_FRAMES_PER_STACK_MAX];
 	struct stack_memory memory;
 	struct cfi_registers registers;

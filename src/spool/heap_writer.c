@@ -340,12 +340,12 @@ void spool_each_live(const struct spool_writer *w, void (*visit)(uint64_t addres
 /* An entry that another thread of the parent was busy with is nobody's here. */
 static void drop_unfinished(struct spool_writer *w)
 {
-	const uint32_t count = spool_level_start(SPOOL_LIVE_LEVEL0, w->live_levels_used);
+	struct spool_live *slot = w->live;
+	const struct spool_live *end =
+		slot + spool_level_start(SPOOL_LIVE_LEVEL0, w->live_levels_used);
 
-	for (uint32_t i = 0; i < count; i++) {
-		struct spool_live *slot = &w->live[i];
-
-		if (!spool_is_touched(w, slot) || !slot->address)
+	for (; (slot = spool_find_touched(w, slot, end, sizeof(*slot))) < end; slot++) {
+		if (!slot->address)
 			continue;
 		if (slot->address == SPOOL_LIVE_BUSY || !slot->check)
 			slot->address = 0;
@@ -357,10 +357,11 @@ static void drop_unfinished(struct spool_writer *w)
 /* The frames of a stack that another thread was about to store will not come. */
 static void begin_anew(struct spool_writer *w, uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		struct spool_heap_stack *stack = &w->heap_stacks[i];
+	struct spool_heap_stack *stack = w->heap_stacks;
+	const struct spool_heap_stack *end = stack + count;
 
-		if (!spool_is_touched(w, stack) || !stack->key)
+	for (; (stack = spool_find_touched(w, stack, end, sizeof(*stack))) < end; stack++) {
+		if (!stack->key)
 			continue;
 		stack->alloc_objects = 0;
 		stack->alloc_bytes = 0;
@@ -377,6 +378,8 @@ bool spool_inherit_heap(struct spool_writer *w, const struct spool_writer *from)
 
 	if (frames > from->frame_count)
 		frames = from->frame_count;
+	if (from->live_levels_used == 0)
+		return true; /* no live ones, so nobody asks for a stack */
 	/* Limits may have changed, and the tables with them. */
 	if (!w->heap || w->live_levels != from->live_levels ||
 		w->heap_stack_levels != from->heap_stack_levels ||

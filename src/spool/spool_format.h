@@ -7,7 +7,7 @@
  * is sparse: pages are allocated ahead of their first use, so a full tmpfs loses samples, which
  * are counted, and never raises SIGBUS.
  *
- *   header | journal | thread names | heap | live allocations | heap stacks | stacks | frames |
+ *   header | heap | journal | thread names | live allocations | heap stacks | stacks | frames |
  *   label sets | label texts
  *
  * What was not asked for (CPU time, allocations) has no section.

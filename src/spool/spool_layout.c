@@ -60,8 +60,6 @@ static const struct heap_capacity *heap_capacity(uint64_t rate_bytes)
 static size_t add_heap(
 	struct spool_header *header, const struct heap_capacity *capacity, size_t end)
 {
-	end = add_section(header, SPOOL_SECTION_HEAP, sizeof(struct spool_heap),
-		sizeof(struct spool_heap), end);
 	end = (end + 4095) & ~(size_t)4095; /* no bucket lies in two chunks */
 	end = add_section(header, SPOOL_SECTION_LIVE, sizeof(struct spool_live),
 		spool_level_start(SPOOL_LIVE_LEVEL0, capacity->live_levels) *
@@ -79,6 +77,11 @@ uint64_t spool_lay_out(struct spool_header *header, const struct spool_identity 
 		identity->heap_rate_bytes ? heap_capacity(identity->heap_rate_bytes) : NULL;
 	size_t end = (sizeof(*header) + 63) & ~(size_t)63;
 
+	/* What every process writes to is in the first page, as far as possible: fork() pays for
+	 * pages. */
+	if (capacity)
+		end = add_section(header, SPOOL_SECTION_HEAP, sizeof(struct spool_heap),
+			sizeof(struct spool_heap), end);
 	end = add_section(header, SPOOL_SECTION_JOURNAL, 0, JOURNAL_SIZE, end);
 	end = add_section(header, SPOOL_SECTION_THREAD_NAMES, sizeof(struct spool_thread_name),
 		THREAD_NAME_COUNT * sizeof(struct spool_thread_name), end);

@@ -50,13 +50,30 @@ bool spool_touch(struct spool_writer *w, const void *start, size_t size)
 }
 
 /* The same for what lies there already at the start, and not a page more: a child of fork() that
- * becomes another program, or ends, before it was sampled needs no other. */
+ * becomes another program, or ends, before it was sampled needs no other.  The first page is there
+ * since the header is. */
 static bool touch_pages(const struct spool_writer *w, const void *start, size_t size)
 {
-	const uintptr_t first = (uintptr_t)start & ~(uintptr_t)(PAGE_BYTES - 1);
-	const size_t end = (uintptr_t)start + size - first + PAGE_BYTES - 1;
+	const uintptr_t end = (uintptr_t)start + size, second = (uintptr_t)w->header + PAGE_BYTES;
+	uintptr_t first = (uintptr_t)start & ~(uintptr_t)(PAGE_BYTES - 1);
 
-	return size == 0 || populate(w, (const void *)first, end & ~(size_t)(PAGE_BYTES - 1));
+	if (first < second)
+		first = second;
+	return end <= first || populate(w, (const void *)first, end - first);
+}
+
+void *spool_find_touched(
+	const struct spool_writer *w, const void *at, const void *end, size_t size)
+{
+	const char *base = (const char *)w->header, *entry = at;
+
+	while (entry < (const char *)end && !spool_is_touched(w, entry)) {
+		const size_t chunk = (size_t)(entry - base) / SPOOL_CHUNK_SIZE;
+		const char *next = base + (chunk + 1) * SPOOL_CHUNK_SIZE;
+
+		entry += ((size_t)(next - entry) + size - 1) / size * size;
+	}
+	return (void *)(entry < (const char *)end ? entry : end);
 }
 
 bool spool_copy_touched(struct spool_writer *w, const struct spool_writer *from,
@@ -287,7 +304,9 @@ int spool_create(struct spool_writer *w, const char *folder, const struct spool_
 	int folder_descriptor, descriptor;
 	int r;
 
-	memset(w, 0, sizeof(*w));
+	if (w->was_used)
+		memset(w, 0, sizeof(*w));
+	w->was_used = true;
 	if (strlen(folder) + 1 + sizeof(name) > path_size)
 		return -ENAMETOOLONG;
 	folder_descriptor = open_folder(folder);
@@ -328,19 +347,19 @@ void spool_end(struct spool_writer *w)
 bool spool_inherit(struct spool_writer *w, const struct spool_writer *from)
 {
 	const uint64_t used = from->header->journal_used;
+	uint32_t names = 1; /* the first is none's */
 
 	if (!touch_pages(w, w->journal, used))
 		return false;
 	memcpy(w->journal, from->journal, used);
 	w->header->journal_used = used;
-	for (uint32_t i = 1; i < w->thread_name_count; i++) {
-		if (from->thread_names[i].state == SPOOL_NAME_EMPTY)
-			break; /* they are taken in order */
-		if (from->thread_names[i].state != SPOOL_NAME_READY)
-			continue;
-		if (touch_pages(w, &w->thread_names[i], sizeof(w->thread_names[i])))
+	while (names < w->thread_name_count && from->thread_names[names].state != SPOOL_NAME_EMPTY)
+		names++; /* they are taken in order */
+	if (!touch_pages(w, w->thread_names, names * sizeof(*w->thread_names)))
+		return false;
+	for (uint32_t i = 1; i < names; i++)
+		if (from->thread_names[i].state == SPOOL_NAME_READY)
 			w->thread_names[i] = from->thread_names[i];
-	}
 	return spool_inherit_labels(w, from) && (!from->heap || spool_inherit_heap(w, from));
 }
 
@@ -350,7 +369,8 @@ void spool_abandon(struct spool_writer *w)
 		munmap(w->live_tags, live_tags_size(w));
 	if (w->header)
 		munmap(w->header, w->header->file_size);
-	memset(w, 0, sizeof(*w));
+	/* Not the rest: after fork() it is still shared with the parent. */
+	memset(w, 0, offsetof(struct spool_writer, was_used));
 }
 
 void spool_count(struct spool_writer *w, enum spool_counter counter, uint64_t more)

@@ -32,9 +32,10 @@ struct spool_writer {
 	uint32_t label_set_count, label_texts_size; /* the latter in bytes */
 	uint32_t live_levels, heap_stack_levels;
 	uint32_t live_levels_used; /* those behind are empty */
+	bool populates; /* the kernel knows MADV_POPULATE_WRITE */
+	bool was_used; /* what follows may be an earlier spool's */
 	uint8_t live_hints[4096]; /* levels, by place; and the next: slots, by key */
 	uint32_t recent_heap_stacks[1024];
-	bool populates; /* the kernel knows MADV_POPULATE_WRITE */
 	uint8_t touched[SPOOL_CHUNKS_MAX]; /* chunk has its memory */
 };
 
@@ -50,7 +51,8 @@ struct spool_identity {
 
 /* Make FOLDER (0700; refused when somebody else's) and in it PID.N.spool (0600) with the first
  * free N, mapped; the state stays SPOOL_BEING_MADE until spool_begin().  The name goes to
- * PATH.  0 or -errno: *W is then empty.  Not signal-safe, but allocates nothing. */
+ * PATH.  *W is zero, or was abandoned.  0 or -errno: *W is then empty.  Not signal-safe, but
+ * allocates nothing. */
 int spool_create(struct spool_writer *w, const char *folder, const struct spool_identity *identity,
 	char *path, size_t path_size) MUST_CHECK;
 void spool_begin(struct spool_writer *w);
@@ -72,6 +74,10 @@ static inline bool spool_is_touched(const struct spool_writer *w, const void *st
 
 	return __atomic_load_n(&w->touched[offset / SPOOL_CHUNK_SIZE], __ATOMIC_RELAXED);
 }
+/* The first of the SIZE-byte entries from AT on, before END, whose memory is there; END: none.
+ * Passes over whole chunks. */
+void *spool_find_touched(
+	const struct spool_writer *w, const void *at, const void *end, size_t size);
 /* Copy the SIZE bytes from START on in FROM's mapping to the same place in W's, as far as they were
  * written to.  False: no memory for it. */
 bool spool_copy_touched(struct spool_writer *w, const struct spool_writer *from,

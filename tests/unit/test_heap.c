@@ -163,7 +163,7 @@ END_TEST
 START_TEST(without_a_rate_there_is_no_place_for_allocations)
 {
 	struct spool_reader *r;
-	struct spool_writer none;
+	struct spool_writer none = { .header = NULL };
 	size_t at = 0;
 
 	make_spool(&none, 0);
@@ -275,7 +275,7 @@ START_TEST(a_child_holds_what_its_parent_held_and_has_allocated_nothing)
 {
 	const uint32_t slot = intern(&w, 9, 4);
 	struct spool_heap_stack_view stack;
-	struct spool_writer child;
+	struct spool_writer child = { .header = NULL };
 	struct spool_reader *r;
 	struct spool_live was;
 	size_t at = 0;

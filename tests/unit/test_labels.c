@@ -184,7 +184,7 @@ END_TEST
 
 START_TEST(a_child_has_its_parents_labels_and_sets)
 {
-	struct spool_writer child;
+	struct spool_writer child = { .header = NULL };
 
 	plugprof_set_label("tenant", "blue");
 	ck_assert_str_eq(own_labels(), "tenant=blue");

@@ -183,7 +183,7 @@ END_TEST
 
 START_TEST(a_process_that_became_another_program_gets_another_spool)
 {
-	struct spool_writer second;
+	struct spool_writer second = { .header = NULL };
 	char second_path[300];
 
 	ck_assert_int_eq(
@@ -197,7 +197,7 @@ END_TEST
 START_TEST(a_child_inherits_modules_and_names_but_no_samples)
 {
 	struct spool_module_view module;
-	struct spool_writer child;
+	struct spool_writer child = { .header = NULL };
 	struct spool_reader *r;
 	uint16_t name;
 
@@ -466,7 +466,7 @@ END_TEST
 
 static int create_in(const char *name)
 {
-	struct spool_writer other;
+	struct spool_writer other = { .header = NULL };
 	char other_path[300];
 	int r = spool_create(&other, name, &identity, other_path, sizeof(other_path));
 
@@ -526,7 +526,7 @@ END_TEST
 
 START_TEST(a_path_that_does_not_fit_is_refused)
 {
-	struct spool_writer other;
+	struct spool_writer other = { .header = NULL };
 	char other_path[60];
 
 	ck_assert_int_eq(spool_create(&other, folder, &identity, other_path, sizeof(other_path)),
