@@ -134,20 +134,23 @@ static size_t read_headers(int descriptor)
 static bool identify(struct library_file *file)
 {
 	const size_t count = read_headers(file->descriptor);
+	struct build_notes notes = { .is_go = false };
 
-	file->id.size = 0;
-	for (size_t i = 0; i < count && file->id.size == 0; i++) {
+	for (size_t i = 0; i < count && notes.gnu.size == 0; i++) {
+		const size_t size_max = sizeof(page) - BUILD_NOTES_BEHIND;
+		const size_t size =
+			headers[i].p_filesz < size_max ? headers[i].p_filesz : size_max;
 		long got;
 
 		if (headers[i].p_type != PT_NOTE)
 			continue;
 		got = read_at(file->descriptor, page,
-			headers[i].p_filesz < sizeof(page) ? headers[i].p_filesz : sizeof(page),
-			headers[i].p_offset);
+			size + BUILD_NOTES_BEHIND, headers[i].p_offset);
 		if (got > 0)
-			build_id_from_notes(
-				page, (size_t)got, headers[i].p_align, &file->id, NULL);
+			build_notes_add(&notes, page, size < (size_t)got ? size : (size_t)got,
+				(size_t)got, headers[i].p_align);
 	}
+	build_id_of_notes(&notes, headers, count, &file->id);
 	file->by_content = file->id.size == 0;
 	if (file->by_content)
 		content_id_to_key(

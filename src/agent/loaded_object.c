@@ -56,23 +56,25 @@ size_t object_find_segments(const struct loaded_object *o, struct spool_segment 
 	return count;
 }
 
+/* No more than this is known to be there. */
+static uint64_t to_page_end(uint64_t vaddr, uint64_t size)
+{
+	return ((vaddr + size + PAGE_MASK) & ~PAGE_MASK) - vaddr;
+}
+
 void object_find_build_id(const struct loaded_object *o, struct build_id *id, bool *is_go)
 {
-	*is_go = false;
-	id->size = 0;
+	struct build_notes notes = { .is_go = false };
+
 	for (size_t i = 0; i < o->header_count; i++) {
 		const Elf64_Phdr *h = &o->headers[i];
-		struct build_id found;
-		bool go;
 
-		if (h->p_type != PT_NOTE || !inside(o, h->p_vaddr, h->p_memsz))
-			continue;
-		build_id_from_notes((const void *)(h->p_vaddr + o->bias), h->p_memsz, h->p_align,
-			&found, &go);
-		if (id->size == 0)
-			*id = found;
-		*is_go |= go;
+		if (h->p_type == PT_NOTE && inside(o, h->p_vaddr, h->p_memsz))
+			build_notes_add(&notes, (const void *)(h->p_vaddr + o->bias), h->p_memsz,
+				to_page_end(h->p_vaddr, h->p_memsz), h->p_align);
 	}
+	build_id_of_notes(&notes, o->headers, o->header_count, id);
+	*is_go = notes.is_go;
 }
 
 static const void *read_segment(

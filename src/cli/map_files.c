@@ -65,7 +65,8 @@ static int find_files(char *const *folders)
 void map_files_complain(const char *path, const char *to, int error)
 {
 	if (error == -ENOMSG)
-		message("%s has no build-ID: link it with -Wl,--build-id", path);
+		message("%s has no build-ID of 2 to %d bytes: link it with -Wl,--build-id", path,
+			BUILD_ID_SIZE_MAX);
 	else if (error == -ENODATA)
 		message("%s has no names, and no debug file was found for it", path);
 	else if (error == -ENOEXEC)

@@ -22,7 +22,9 @@ struct binary {
 	void *copy; /* of the memory it was opened from */
 	struct bytes image;
 	Elf *elf;
+	struct build_notes notes;
 	struct build_id build_id;
+	VEC(Elf64_Phdr) headers; /* as the file has them */
 	VEC(struct binary_segment) segments;
 	uint64_t eh_frame_header; /* vaddr; 0: none */
 };
@@ -52,8 +54,9 @@ static void read_notes(struct binary *b, uint64_t offset, uint64_t size, uint64_
 {
 	struct bytes notes;
 
-	if (b->build_id.size == 0 && bytes_of_image(b, offset, size, &notes))
-		build_id_from_notes(notes.at, size, align, &b->build_id, NULL);
+	if (bytes_of_image(b, offset, size, &notes))
+		build_notes_add(
+			&b->notes, notes.at, size, (size_t)(b->image.end - notes.at), align);
 }
 
 static void add_segment(struct binary *b, const GElf_Phdr *header)
@@ -81,6 +84,7 @@ static int read_program_headers(struct binary *b)
 	for (size_t i = 0; i < count; i++) {
 		if (!gelf_getphdr(b->elf, (int)i, &header))
 			return -ENOEXEC;
+		*VEC_PUSH(&b->headers) = header;
 		if (header.p_type == PT_LOAD)
 			add_segment(b, &header);
 		else if (header.p_type == PT_NOTE)
@@ -97,7 +101,7 @@ static void read_note_sections(struct binary *b)
 	Elf_Scn *section = NULL;
 	GElf_Shdr header;
 
-	while (b->build_id.size == 0 && (section = elf_nextscn(b->elf, section)) != NULL)
+	while (b->notes.gnu.size == 0 && (section = elf_nextscn(b->elf, section)) != NULL)
 		if (gelf_getshdr(section, &header) && header.sh_type == SHT_NOTE)
 			read_notes(b, header.sh_offset, header.sh_size, header.sh_addralign);
 }
@@ -122,9 +126,11 @@ static int read_headers(struct binary *b, void *image, size_t size, bool relocat
 		header.e_machine != EM_X86_64 || !is_wanted_type(header.e_type, relocatable))
 		return -ENOEXEC;
 	r = read_program_headers(b);
-	if (r == 0)
-		read_note_sections(b);
-	return r;
+	if (r < 0)
+		return r;
+	read_note_sections(b);
+	build_id_of_notes(&b->notes, b->headers.items, b->headers.count, &b->build_id);
+	return 0;
 }
 
 int binary_open_memory(const void *image, size_t size, const char *path, struct binary **ret)
@@ -191,6 +197,7 @@ void binary_close(struct binary *b)
 	elf_end(b->elf);
 	file_unmap(&b->file);
 	free(b->copy);
+	VEC_FREE(&b->headers);
 	VEC_FREE(&b->segments);
 	free(b->path);
 	free(b);
@@ -229,18 +236,7 @@ static const void *read_segment(
 
 uint64_t binary_content_id(const struct binary *b)
 {
-	VEC(Elf64_Phdr) headers = { .count = 0 };
-	GElf_Phdr header;
-	size_t count;
-	uint64_t id;
-
-	if (elf_getphdrnum(b->elf, &count) < 0 || count > PN_XNUM)
-		return 0;
-	for (size_t i = 0; i < count && gelf_getphdr(b->elf, (int)i, &header); i++)
-		*VEC_PUSH(&headers) = header;
-	id = content_id_of(headers.items, headers.count, read_segment, (void *)b);
-	VEC_FREE(&headers);
-	return id;
+	return content_id_of(b->headers.items, b->headers.count, read_segment, (void *)b);
 }
 
 bool binary_find_section(

@@ -9,8 +9,7 @@ static bool is_the_build(
 	const struct binary *b, const struct build_id *build_id, uint64_t content_id)
 {
 	return build_id->size ? build_id_equal(binary_build_id(b), build_id) :
-				binary_build_id(b)->size == 0 &&
-			binary_content_id(b) == content_id;
+				binary_content_id(b) == content_id;
 }
 
 struct binary *kept_file_open(const char *const *stores, const struct build_id *build_id,
@@ -55,8 +54,7 @@ int kept_file_check(const char *path, const struct build_id *key, bool by_conten
 	if (r)
 		return r;
 	content_id_to_key(binary_content_id(found), &content);
-	if (by_content ? binary_build_id(found)->size || !build_id_equal(&content, key) :
-			 !build_id_equal(binary_build_id(found), key))
+	if (!build_id_equal(by_content ? &content : binary_build_id(found), key))
 		r = -ESTALE;
 	binary_close(found);
 	return r;

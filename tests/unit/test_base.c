@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "base/compiler.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/sha256.h"
 #include "base/table.h"
 #include "base/vec.h"
 #include "run_suite.h"
@@ -97,13 +99,18 @@ END_TEST
 #define GNU 'G', 'N', 'U', 0
 #define GO 'G', 'o', 0, 0
 
+/* No program headers: a Go build-ID alone. */
 static void find_notes(
 	const uint8_t *notes, size_t size, size_t align, struct build_id *id, bool *is_go)
 {
 	uint8_t *copy = malloc(size); /* its end is ASan's to watch */
+	struct build_notes found = { .is_go = false };
 
 	memcpy(copy, notes, size);
-	build_id_from_notes(copy, size, align, id, is_go);
+	build_notes_add(&found, copy, size, size, align);
+	build_id_of_notes(&found, NULL, 0, id);
+	if (is_go)
+		*is_go = found.is_go;
 	free(copy);
 }
 
@@ -153,6 +160,101 @@ START_TEST(notes_with_hostile_sizes_are_passed_over_or_end_the_search)
 			ck_assert_uint_le(id.size, BUILD_ID_SIZE_MAX);
 			notes[at] = before;
 		}
+}
+END_TEST
+
+/* --- Go's build-ID --- */
+
+#define GO_TEXT "Pm3Wc5FXGlGwqD0tXKZ1/main/LnDS8e5m_d-KLm8YzWmQ"
+
+/* The identity of a file with a note of Go's that says TEXT, one of GNU's behind it when BEHIND,
+ * and a segment of so many bytes. */
+static void identity_of(const char *text, bool behind, uint64_t memory_size, struct build_id *id)
+{
+	static const uint8_t gnu[] = { NOTE(4, 3, 3), GNU, 0xab, 0xcd, 0xef, 0 };
+	const uint32_t header[] = { 4, (uint32_t)strlen(text), 4 };
+	const size_t size = sizeof(header) + 4 + strlen(text);
+	const size_t padded = (size + 3) & ~(size_t)3;
+	const Elf64_Phdr segments[] = { { .p_type = PT_NOTE, .p_memsz = size },
+		{ .p_type = PT_LOAD, .p_vaddr = 0x400000, .p_memsz = memory_size } };
+	struct build_notes found = { .is_go = false };
+	uint8_t *notes = calloc(1, padded + sizeof(gnu));
+
+	memcpy(notes, header, sizeof(header));
+	memcpy(notes + sizeof(header), "Go\0", 4);
+	memcpy(notes + sizeof(header) + 4, text, strlen(text));
+	memcpy(notes + padded, gnu, behind ? sizeof(gnu) : 0);
+	build_notes_add(&found, notes, size, padded + sizeof(gnu), 4);
+	ck_assert(found.is_go);
+	build_id_of_notes(&found, segments, ARRAY_SIZE(segments), id);
+	free(notes);
+}
+
+START_TEST(a_go_file_is_known_by_gos_build_id_and_its_segments)
+{
+	struct build_id id, same, other;
+	char hex[BUILD_ID_HEX_SIZE];
+
+	identity_of(GO_TEXT, false, 0x1234, &id);
+	/* printf %s TEXT; then 0x400000 and 0x1234 as 8 bytes each | sha256sum */
+	ck_assert_str_eq(build_id_to_hex(&id, hex), "5d605341c59e05d7fb0a1351ed2d35fb534bc2ac");
+	identity_of(GO_TEXT, false, 0x1234, &same);
+	ck_assert(build_id_equal(&id, &same));
+	identity_of(GO_TEXT, false, 0x1235, &other);
+	ck_assert(!build_id_equal(&id, &other));
+	identity_of("x" GO_TEXT, false, 0x1234, &other);
+	ck_assert(!build_id_equal(&id, &other));
+}
+END_TEST
+
+START_TEST(gnus_note_behind_the_segment_of_gos_comes_first)
+{
+	struct build_id id;
+
+	identity_of(GO_TEXT, true, 0x1234, &id);
+	ck_assert_uint_eq(id.size, 3);
+	ck_assert_mem_eq(id.bytes, ((uint8_t[]){ 0xab, 0xcd, 0xef }), 3);
+}
+END_TEST
+
+START_TEST(a_go_build_id_that_every_build_could_have_is_none)
+{
+	static const char *const texts[] = { "redacted", "", "LnDS8e5m_d-KLm8YzWmQ", "a/b/c",
+		"main/LnDS8e5m_d=KLm8YzWmQ",
+		"0123456789012345678901234567890123456789012345678901234567890123456789"
+		"0123456789012345678901234567890123456789/LnDS8e5m_d-KLm8YzWmQ" };
+	struct build_id id;
+
+	identity_of(texts[_i], false, 0x1234, &id);
+	ck_assert_uint_eq(id.size, 0);
+}
+END_TEST
+
+START_TEST(sha256_is_that_of_the_standard)
+{
+	static const struct {
+		const char *text;
+		size_t times;
+		const char *digest;
+	} examples[] = {
+		{ "", 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" },
+		{ "abc", 1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
+		{ "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 1,
+			"248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1" },
+		{ "aaaaaaaaaa", 100000,
+			"cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0" },
+	};
+	uint8_t digest[SHA256_SIZE];
+	struct build_id id = { .size = SHA256_SIZE };
+	char hex[BUILD_ID_HEX_SIZE];
+	struct sha256 s;
+
+	sha256_begin(&s);
+	for (size_t i = 0; i < examples[_i].times; i++)
+		sha256_add(&s, examples[_i].text, strlen(examples[_i].text));
+	sha256_end(&s, digest);
+	memcpy(id.bytes, digest, sizeof(digest));
+	ck_assert_str_eq(build_id_to_hex(&id, hex), examples[_i].digest);
 }
 END_TEST
 
@@ -352,6 +454,10 @@ int main(void)
 	tcase_add_test(memory, a_note_segment_aligned_to_8_pads_to_8);
 	tcase_add_test(memory, notes_with_hostile_sizes_are_passed_over_or_end_the_search);
 	tcase_add_test(memory, hexadecimal_goes_both_ways);
+	tcase_add_test(memory, a_go_file_is_known_by_gos_build_id_and_its_segments);
+	tcase_add_test(memory, gnus_note_behind_the_segment_of_gos_comes_first);
+	tcase_add_loop_test(memory, a_go_build_id_that_every_build_could_have_is_none, 0, 6);
+	tcase_add_loop_test(memory, sha256_is_that_of_the_standard, 0, 4);
 	tcase_add_test(memory, the_longest_build_id_fits_and_a_longer_one_does_not);
 	tcase_add_test(memory, two_files_without_build_id_are_never_the_same);
 	tcase_add_test(memory, a_hash_tells_length_order_and_every_byte);
