@@ -53,4 +53,5 @@ void scratch_restart_in_child(void)
 	for (uint32_t i = 0; i < SCRATCH_COUNT; i++)
 		if (leases[i].is_taken)
 			leases[i].is_taken = false;
+	deep_restart_in_child();
 }

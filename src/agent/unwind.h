@@ -17,6 +17,7 @@
 
 #include "agent/cfi.h"
 #include "agent/stack_memory.h"
+#include "agent/unwind_deep.h"
 #include "agent/unwind_trail.h"
 #include "spool/spool_format.h"
 
@@ -25,6 +26,7 @@ struct unwind_scratch {
 	struct stack_memory memory;
 	struct cfi_registers registers;
 	struct cfi_machine machine;
+	struct deep_walk deep;
 	struct unwind_trail trail;
 };
 

@@ -26,11 +26,8 @@ static bool read_word(void *context, uint64_t address, uint64_t *word)
 /* Room is kept for a note. */
 static bool push_frame(struct walk *w, spool_frame frame)
 {
-	if (w->count == SPOOL_FRAMES_PER_STACK_MAX - 1) {
-		w->note = SPOOL_NOTE_TOO_DEEP;
-		w->note_module = 0;
+	if (UNLIKELY(w->count == w->limit) && !deep_goes_on(w))
 		return false;
-	}
 	w->scratch->frames[w->count++] = frame;
 	return true;
 }
@@ -135,12 +132,13 @@ static ALWAYS_INLINE bool walk_callers(struct walk *w, struct unwind_trail *trai
 	const struct stack_range readable = w->scratch->memory.readable;
 	spool_frame *const frames = w->scratch->frames;
 	const uint64_t epoch = w->epoch;
+	const size_t limit = trail ? SPOOL_FRAMES_PER_STACK_MAX - 1 : w->limit;
 	uint64_t pc = w->pc, sp = w->sp, rbp = w->rbp;
 	size_t count = w->count;
 	uint32_t new_count = 0;
 	bool is_met = false;
 
-	while (count < SPOOL_FRAMES_PER_STACK_MAX - 1) {
+	while (count < limit) {
 		const uint64_t lookup_pc = pc - 1;
 		const struct module_instance *instance;
 		uint64_t cfa, ra, rbp_at;
@@ -208,11 +206,40 @@ static inline void prefetch(uint64_t sp)
 	rule_cache_prefetch();
 }
 
-/* True: once more, with all registers carried along. */
-static bool walk(struct walk *w, const struct cfi_registers *start, bool in_full)
+/* The last steps of a stack that is too deep, once more.  True: as walk_up() has it. */
+static NOINLINE bool walk_again(struct walk *w)
+{
+	bool again = false, goes_on;
+
+	do {
+		const uint64_t pc = w->pc, sp = w->sp;
+		const size_t count = w->count;
+
+		goes_on = walk_frame(w, &again);
+		deep_note_frame(w, pc, sp, w->count > count ? w->scratch->frames[count] : 0);
+	} while (goes_on);
+	deep_end(w);
+	return again;
+}
+
+/* From where W stands to the end.  True: once more, with all registers carried along. */
+static bool walk_up(struct walk *w)
 {
 	bool again = false;
 
+	deep_begin(w);
+	stack_memory_enter(&w->scratch->memory, w->sp);
+	prefetch(w->sp);
+	while (walk_frame(w, &again))
+		if (LIKELY(!w->in_full && !w->pc_is_exact))
+			walk_callers(w, NULL);
+	if (UNLIKELY(w->limit != DEEP_FIRST_HALF) && !again && deep_steps_back(w))
+		again = walk_again(w);
+	return again;
+}
+
+static bool walk(struct walk *w, const struct cfi_registers *start, bool in_full)
+{
 	*w = (struct walk){
 		.scratch = w->scratch,
 		.map = w->map,
@@ -224,12 +251,7 @@ static bool walk(struct walk *w, const struct cfi_registers *start, bool in_full
 		.all_registers = true,
 		.in_full = in_full,
 	};
-	stack_memory_enter(&w->scratch->memory, w->sp);
-	prefetch(w->sp);
-	while (walk_frame(w, &again))
-		if (LIKELY(!w->in_full && !w->pc_is_exact))
-			walk_callers(w, NULL);
-	return again;
+	return walk_up(w);
 }
 
 /* How many frames SCRATCH->frames has now. */
@@ -266,6 +288,7 @@ static bool walk_trail(struct walk *w)
 {
 	bool again = false;
 
+	w->limit = SPOOL_FRAMES_PER_STACK_MAX - 1;
 	stack_memory_enter(&w->scratch->memory, w->sp);
 	if (w->trail->epoch == w->epoch)
 		w->trail_left = w->trail->count;
@@ -291,23 +314,37 @@ static struct unwind_stack capture_in_full(struct unwind_scratch *scratch, struc
 	return stack;
 }
 
+/* psABI 3.2.2: at FRAME is the caller's rbp, and above it the return address. */
+static struct walk walk_from_caller(struct unwind_scratch *scratch, const uint64_t *frame)
+{
+	return (struct walk){
+		.scratch = scratch,
+		.epoch = modules_epoch(),
+		.pc = frame[1],
+		.sp = (uint64_t)(frame + 2),
+		.rbp = frame[0],
+	};
+}
+
 struct unwind_stack unwind_capture_next(
 	struct unwind_scratch *scratch, struct stack_range range, const uint64_t *frame)
 {
 	struct unwind_trail *trail = &scratch->trail;
 	struct unwind_stack stack = { .hash = 0 };
-	struct walk w = {
-		.scratch = scratch,
-		.trail = trail,
-		.epoch = modules_epoch(),
-		/* psABI 3.2.2: the caller's rbp, and above it the return address. */
-		.pc = frame[1],
-		.sp = (uint64_t)(frame + 2),
-		.rbp = frame[0],
-	};
+	struct walk w = walk_from_caller(scratch, frame);
+	bool again;
 
 	scratch->memory = (struct stack_memory){ .stack = range };
-	if (UNLIKELY(walk_trail(&w))) {
+	w.trail = trail;
+	again = walk_trail(&w);
+	if (UNLIKELY(w.note == SPOOL_NOTE_TOO_DEEP)) {
+		/* No trail is that long. */
+		if (w.map)
+			modules_leave(w.map);
+		w = walk_from_caller(scratch, frame);
+		again = walk_up(&w);
+	}
+	if (UNLIKELY(again)) {
 		if (w.map)
 			modules_leave(w.map);
 		trail->count = 0;

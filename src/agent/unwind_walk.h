@@ -9,6 +9,7 @@
 #include "agent/modules.h"
 #include "agent/rule_cache.h"
 #include "agent/unwind.h"
+#include "agent/unwind_deep.h"
 
 #define WALK_SWITCHES_MAX 16 /* of stacks */
 
@@ -22,7 +23,7 @@ struct walk {
 	bool all_registers; /* registers holds the state of this very frame */
 	bool learned; /* the map was asked to grow for this walk's pc already */
 	uint32_t switches; /* of stacks */
-	size_t count;
+	size_t count, limit; /* frames: there are, and before deep_goes_on() is asked */
 	struct unwind_trail *trail; /* NULL: neither kept nor followed */
 	uint32_t trail_left; /* frames of it that lie ahead */
 	uint32_t new_count; /* of its new ones: the latest frames, from RUN_START on */

@@ -90,6 +90,8 @@ static uint32_t add_note(struct reading *r, spool_frame frame)
 		snprintf(text, sizeof(text), "[truncated: more than %d frames]",
 			SPOOL_FRAMES_PER_STACK_MAX - 1);
 		return add_remark(r, text);
+	case SPOOL_NOTE_LEFT_OUT:
+		return add_remark(r, "[... frames left out]");
 	case SPOOL_NOTE_ENDED:
 		return add_remark(r, "[ended before the next tick]");
 	case SPOOL_NOTE_TABLE_FULL:

@@ -292,13 +292,14 @@ typedef uint64_t spool_frame;
 enum spool_note {
 	SPOOL_NOTE_NO_UNWIND_INFO = 1, /* the stack ends early; argument: module id, 0: none */
 	SPOOL_NOTE_BAD_STACK = 2, /* ... because the stack's memory makes no sense; the same */
-	SPOOL_NOTE_TOO_DEEP = 3, /* ... because it has more frames than are taken */
+	SPOOL_NOTE_TOO_DEEP = 3, /* ... because it has more frames than could be looked at */
 	SPOOL_NOTE_TABLE_FULL = 4, /* the whole stack: no place for another one */
 	SPOOL_NOTE_ENDED = 5, /* a leaf: periods that passed between a thread's last tick and its
 			       * end; the callers are known, what ran is not */
 	SPOOL_NOTE_GENERATION = 6, /* behind the root, with the setting "generations": a library on
 				    * this stack, id in the argument's upper 16 bits, and its
 				    * generation in the lower, at most 65535 */
+	SPOOL_NOTE_LEFT_OUT = 8, /* between leaves and root: more frames than are taken */
 	SPOOL_NOTE_LABELS = 7, /* behind the root, and behind those: the thread's labels, number of
 				* the set from 1 on */
 };

@@ -85,8 +85,9 @@ sampled() {
 main='^_start > .*'
 sampled smallest_stack 50 'start_thread > burn_on_little > probe_burn$'
 sampled smallest_signal_stack 50 "${main}smallest_signal_stack > .*burn_in_handler > probe_burn\$"
-sampled deep_recursion 150 'recurse_deeply > recurse_deeply > probe_burn$'
-sampled deep_recursion_in_a_thread 150 'recurse_deeply > recurse_deeply > probe_burn$'
+middle='recurse_deeply > \[\.\.\. frames left out\] > recurse_deeply > .*recurse_deeply > probe_burn$'
+sampled deep_recursion 150 "${main}deep_recursion > .*$middle"
+sampled deep_recursion_in_a_thread 150 "start_thread > recurse_in_thread > .*$middle"
 sampled overflow_that_is_handled 20 "${main}overflow_that_is_handled > probe_burn\$"
 sampled garbage_in_the_frame_pointer 30 'burn_with_garbage$'
 sampled another_stack_pointer 20 'burn_with_another_rsp$'

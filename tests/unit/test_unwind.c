@@ -302,23 +302,134 @@ START_TEST(code_without_unwind_information_and_without_frame_ends_in_a_note)
 }
 END_TEST
 
-START_TEST(a_stack_that_is_too_deep_keeps_its_leaves_and_says_so)
+START_TEST(a_stack_of_as_many_frames_as_are_taken_is_whole)
 {
 	size_t count;
 
 	for (size_t i = 0; i < 600; i++)
 		stack[4 * i] = at(middle_back);
-	stack[4 * 600] = at(root_back);
-	count = capture(at(leaf), address_of(stack), 0);
-	ck_assert_uint_eq(count, SPOOL_FRAMES_PER_STACK_MAX);
-	ck_assert_uint_eq(last_note(count), SPOOL_NOTE_TOO_DEEP);
-	ck_assert_uint_eq(scratch.frames[0], agent_here_frame(at(leaf)));
-	ck_assert_uint_eq(scratch.frames[count - 2], agent_here_frame(at(middle_back) - 1));
-	/* Exactly as many as there is room for. */
 	stack[4 * (SPOOL_FRAMES_PER_STACK_MAX - 3)] = at(root_back);
 	count = capture(at(leaf), address_of(stack), 0);
 	ck_assert_uint_eq(count, SPOOL_FRAMES_PER_STACK_MAX - 1);
 	ck_assert_uint_eq(last_note(count), 0);
+	for (size_t i = 1; i < count - 1; i++)
+		ck_assert_uint_eq(scratch.frames[i], agent_here_frame(at(middle_back) - 1));
+	ck_assert_uint_eq(scratch.frames[count - 1], agent_here_frame(at(root_back) - 1));
+}
+END_TEST
+
+/* --- deep ones --- */
+
+/* Frames of a word each, up to the root. */
+#define DEEP_WORDS 300000
+static uint64_t *deep_words;
+
+static void make_deep_stack(size_t depth)
+{
+	if (!deep_words)
+		deep_words = mmap(NULL, DEEP_WORDS * 8, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(deep_words, MAP_FAILED);
+	for (size_t i = 0; i < DEEP_WORDS; i++)
+		deep_words[i] = 0x55;
+	for (size_t i = 0; i < depth; i++)
+		deep_words[i] = at(leaf) + 1;
+	deep_words[depth] = at(root_back);
+}
+
+static size_t capture_deep(bool is_own_stack)
+{
+	const struct stack_range whole = {
+		address_of(deep_words), address_of(deep_words + DEEP_WORDS) };
+
+	scratch.registers.valid = (1u << CFI_REGISTERS) - 1;
+	scratch.registers.value[CFI_RA] = at(leaf) + 1;
+	scratch.registers.value[CFI_RSP] = address_of(deep_words);
+	return unwind_capture(&scratch, is_own_stack ? whole : not_known);
+}
+
+static void expect_leaves_and_root(size_t count)
+{
+	const spool_frame inner = agent_here_frame(at(leaf));
+
+	ck_assert_uint_eq(count, DEEP_LEAVES + 1 + DEEP_ROOTS);
+	for (size_t i = 1; i < count - 1; i++)
+		if (i != DEEP_LEAVES)
+			ck_assert_uint_eq(scratch.frames[i], inner);
+	ck_assert_uint_eq(scratch.frames[DEEP_LEAVES], spool_frame_note(SPOOL_NOTE_LEFT_OUT, 0));
+	ck_assert_uint_eq(scratch.frames[count - 1], agent_here_frame(at(root_back) - 1));
+	ck_assert(!unwind_is_truncated(&scratch, count));
+}
+
+START_TEST(a_stack_that_is_too_deep_keeps_its_leaves_and_its_root)
+{
+	static const size_t depths[] = { 510, 511, 512, 573, 574, 600, 1000, 1076, 1077, 1078,
+		1079, 1141, 1142, 5000, 100000, 250000 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(depths); i++) {
+		make_deep_stack(depths[i]);
+		expect_leaves_and_root(capture_deep(i % 2));
+	}
+}
+END_TEST
+
+START_TEST(a_stack_deeper_than_any_walk_ends_in_a_note)
+{
+	size_t count;
+
+	make_deep_stack(DEEP_WORDS - 1);
+	count = capture_deep(true);
+	ck_assert_uint_eq(count, DEEP_LEAVES + 1);
+	ck_assert_uint_eq(last_note(count), SPOOL_NOTE_TOO_DEEP);
+	ck_assert(unwind_is_truncated(&scratch, count));
+}
+END_TEST
+
+START_TEST(a_deep_stack_that_breaks_off_keeps_its_leaves_and_where_it_breaks)
+{
+	const size_t places[] = { 700, 3000 };
+	size_t count;
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		make_deep_stack(5000);
+		deep_words[places[i]] = at(bare_back);
+		count = capture_deep(false);
+		ck_assert_uint_eq(last_note(count), SPOOL_NOTE_NO_UNWIND_INFO);
+		ck_assert_uint_eq(scratch.frames[count - 2], agent_here_frame(at(bare_back) - 1));
+		ck_assert_uint_eq(scratch.frames[DEEP_LEAVES],
+			spool_frame_note(SPOOL_NOTE_LEFT_OUT, 0));
+	}
+}
+END_TEST
+
+/* What is broken in the middle would end a walk: the root was not walked to. */
+START_TEST(a_root_that_has_not_changed_is_not_walked_to_again)
+{
+	make_deep_stack(100000);
+	expect_leaves_and_root(capture_deep(true));
+	deep_words[50000] = at(bare_back);
+	expect_leaves_and_root(capture_deep(true));
+}
+END_TEST
+
+START_TEST(a_root_that_has_changed_is_never_the_one_remembered)
+{
+	size_t count;
+
+	make_deep_stack(100000);
+	expect_leaves_and_root(capture_deep(true));
+	deep_words[50000] = at(bare_back);
+	for (size_t i = 0; i < DEEP_ROOTS; i++) {
+		const uint64_t was = deep_words[100000 - i];
+
+		deep_words[100000 - i] = at(framed_back);
+		count = capture_deep(true);
+		ck_assert(unwind_is_truncated(&scratch, count));
+		deep_words[100000 - i] = was;
+	}
+	/* Of another stack, it says nothing. */
+	count = capture_deep(false);
+	ck_assert(unwind_is_truncated(&scratch, count));
 }
 END_TEST
 
@@ -425,6 +536,7 @@ int main(void)
 	Suite *suite = suite_create("unwind");
 	TCase *whole = tcase_create("whole");
 	TCase *broken = tcase_create("broken");
+	TCase *deep = tcase_create("deep");
 	TCase *any = tcase_create("any");
 
 	agent_here_start();
@@ -443,8 +555,15 @@ int main(void)
 	tcase_add_test(broken, a_stack_that_leads_back_down_ends_in_a_note);
 	tcase_add_test(broken, a_stack_that_cannot_be_read_ends_in_a_note);
 	tcase_add_test(broken, code_without_unwind_information_and_without_frame_ends_in_a_note);
-	tcase_add_test(broken, a_stack_that_is_too_deep_keeps_its_leaves_and_says_so);
+	tcase_add_test(broken, a_stack_of_as_many_frames_as_are_taken_is_whole);
 	suite_add_tcase(suite, broken);
+
+	tcase_add_test(deep, a_stack_that_is_too_deep_keeps_its_leaves_and_its_root);
+	tcase_add_test(deep, a_stack_deeper_than_any_walk_ends_in_a_note);
+	tcase_add_test(deep, a_deep_stack_that_breaks_off_keeps_its_leaves_and_where_it_breaks);
+	tcase_add_test(deep, a_root_that_has_not_changed_is_not_walked_to_again);
+	tcase_add_test(deep, a_root_that_has_changed_is_never_the_one_remembered);
+	suite_add_tcase(suite, deep);
 
 	tcase_add_test(any, random_registers_over_a_random_stack_never_fault);
 	tcase_add_test(any, random_registers_over_memory_with_holes_never_fault);
