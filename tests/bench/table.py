@@ -104,6 +104,11 @@ def measure_unwind():
         "first call on a new thread", "10 us", in_us(*results["first"]["ours"]),
         peers("first", in_us), "unwinding alone, called back to back",
     )  # fmt: skip
+    again, first, frames = results["deep"]["ours"]
+    row(
+        f"below {frames} frames", "100 us", f"{again / 1000:.1f} us", "-",
+        f"leaves and root; the first time on a thread {first / 1000:.0f} us",
+    )  # fmt: skip
 
 
 # --- the first sample on a new thread ---

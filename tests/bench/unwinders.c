@@ -9,6 +9,7 @@
  *   warm   the same stack again and again
  *   cold   after 192 MiB of other memory has been read
  *   first  the first call on a new thread
+ *   deep   ours, below 100,000 frames: again and again; mean: the first time, down to the root
  *
  * The stack is FRAMES deep by our own count, all without frame pointers.  libunwind is opened
  * with RTLD_LOCAL, lest its _Unwind_* and backtrace() take the place of libgcc's and glibc's.
@@ -236,6 +237,43 @@ static void measure_first(void)
 	}
 }
 
+#define DEEP_FRAMES 100000
+#define DEEP_STACK_BYTES ((uint64_t)64 << 20)
+
+static void measure_deep(ucontext_t *context)
+{
+	const double first = run_once(&unwinders[0], context);
+	double ns = 0;
+
+	for (unsigned round = 0; round < warm_rounds; round++) {
+		const double now = run_many(&unwinders[0], context, 200);
+
+		ns = round == 0 || now < ns ? now : ns;
+	}
+	print_result("deep", &unwinders[0], ns, first, DEEP_FRAMES);
+}
+
+static void *below_many_frames(void *argument)
+{
+	struct call call = { .measure = measure_deep };
+
+	threads_set_own_stack(threads_created_stack(DEEP_STACK_BYTES));
+	deep_call(0, DEEP_FRAMES, at_leaf, &call);
+	return argument;
+}
+
+static void measure_on_deep_stack(void)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, DEEP_STACK_BYTES);
+	if (pthread_create(&thread, &attributes, below_many_frames, NULL) != 0)
+		exit(1);
+	pthread_join(thread, NULL);
+}
+
 /* --- setting up --- */
 
 static void measure_clock(void)
@@ -292,5 +330,6 @@ int main(int argc, char **argv)
 	call.measure = measure_cold;
 	deep_call(0, depth, at_leaf, &call);
 	measure_first();
+	measure_on_deep_stack();
 	return 0;
 }
