@@ -12,7 +12,7 @@ static void show(void *context, const struct build_id *build_id, long done, long
 	if (!isatty(STDERR_FILENO))
 		return;
 	if (size > 0)
-		fprintf(stderr, "\rplugprof: debug info of %.12s... from debuginfod: %ld of %ld MB",
+		fprintf(stderr, "\rplugprof: symbols of %.12s... from debuginfod: %ld of %ld MB",
 			build_id_to_hex(build_id, hex), done >> 20, size >> 20);
 	else
 		fputs("\r\033[K", stderr);

@@ -7,12 +7,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/compiler.h"
 #include "base/monotonic.h"
 #include "base/xalloc.h"
 #include "symbol/debug_file.h"
 
 #define LIBRARY "libdebuginfod.so.1"
 #define URLS_VARIABLE "DEBUGINFOD_URLS"
+
+/* As servers, clients and caches call them. */
+static const char *const kinds[] = {
+	[DEBUGINFOD_DEBUG_FILE] = "debuginfo",
+	[DEBUGINFOD_EXECUTABLE] = "executable",
+};
 
 /* --- the cache --- */
 
@@ -34,7 +41,8 @@ static char *cache_folder(void)
 	return home ? xasprintf("%s/.cache/debuginfod_client", home) : NULL;
 }
 
-struct binary *debuginfod_open_cached(const struct build_id *build_id, struct trail *trail)
+struct binary *debuginfod_open_cached(
+	enum debuginfod_kind kind, const struct build_id *build_id, struct trail *trail)
 {
 	char *folder = cache_folder(), *path, hex[BUILD_ID_HEX_SIZE];
 	struct binary *found = NULL;
@@ -44,7 +52,7 @@ struct binary *debuginfod_open_cached(const struct build_id *build_id, struct tr
 		free(folder);
 		return NULL;
 	}
-	path = xasprintf("%s/%s/debuginfo", folder, build_id_to_hex(build_id, hex));
+	path = xasprintf("%s/%s/%s", folder, build_id_to_hex(build_id, hex), kinds[kind]);
 	if (stat(path, &st) == 0 && st.st_size == 0)
 		trail_note(trail, PLACE_CACHE, path, "no server had it when last asked");
 	else
@@ -63,7 +71,8 @@ static struct {
 	bool is_loaded;
 	debuginfod_client *(*begin)(void);
 	void (*end)(debuginfod_client *client);
-	int (*find_debuginfo)(debuginfod_client *client, const unsigned char *build_id,
+	/* By kind. */
+	int (*find[ARRAY_SIZE(kinds)])(debuginfod_client *client, const unsigned char *build_id,
 		int build_id_size, char **path);
 	void (*set_progress)(debuginfod_client *client,
 		int (*progress)(debuginfod_client *client, long done, long size));
@@ -80,7 +89,8 @@ static bool load_library(void)
 	} functions[] = {
 		{ "debuginfod_begin", &library.begin },
 		{ "debuginfod_end", &library.end },
-		{ "debuginfod_find_debuginfo", &library.find_debuginfo },
+		{ "debuginfod_find_debuginfo", &library.find[DEBUGINFOD_DEBUG_FILE] },
+		{ "debuginfod_find_executable", &library.find[DEBUGINFOD_EXECUTABLE] },
 		{ "debuginfod_set_progressfn", &library.set_progress },
 		{ "debuginfod_set_user_data", &library.set_user_data },
 		{ "debuginfod_get_user_data", &library.get_user_data },
@@ -88,7 +98,7 @@ static bool load_library(void)
 
 	if (!handle)
 		return library.is_loaded;
-	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
 		void *found = dlsym(handle, functions[i].name);
 
 		if (!found)
@@ -116,8 +126,8 @@ static int on_progress(debuginfod_client *client, long done, long size)
 }
 
 /* 0: *PATH is the caller's to free(); else -errno. */
-static int fetch(const struct build_id *build_id, const struct symbol_fetching *fetching,
-	char **path)
+static int fetch(enum debuginfod_kind kind, const struct build_id *build_id,
+	const struct symbol_fetching *fetching, char **path)
 {
 	struct fetch f = { fetching, build_id,
 		monotonic_ns() + UINT64_C(1000000000) * SYMBOL_FETCHING_SECONDS_MAX };
@@ -128,7 +138,7 @@ static int fetch(const struct build_id *build_id, const struct symbol_fetching *
 		return -ENOMEM;
 	library.set_user_data(client, &f);
 	library.set_progress(client, on_progress);
-	descriptor = library.find_debuginfo(client, build_id->bytes, build_id->size, path);
+	descriptor = library.find[kind](client, build_id->bytes, build_id->size, path);
 	library.end(client);
 	if (fetching->progress)
 		fetching->progress(fetching->context, build_id, 0, 0);
@@ -138,7 +148,7 @@ static int fetch(const struct build_id *build_id, const struct symbol_fetching *
 	return 0;
 }
 
-struct binary *debuginfod_fetch(const struct build_id *build_id,
+struct binary *debuginfod_fetch(enum debuginfod_kind kind, const struct build_id *build_id,
 	const struct symbol_fetching *fetching, struct trail *trail)
 {
 	static bool gave_up; /* nobody waits twice for a server that is down */
@@ -154,11 +164,11 @@ struct binary *debuginfod_fetch(const struct build_id *build_id,
 		gave_up = true;
 		return NULL;
 	}
-	r = fetch(build_id, fetching, &path);
+	r = fetch(kind, build_id, fetching, &path);
 	if (r == 0)
 		found = debug_file_open_build(path, build_id, PLACE_SERVER, trail);
 	else if (r == -ENOENT)
-		trail_note(trail, PLACE_SERVER, urls, "absent");
+		trail_note(trail, PLACE_SERVER, urls, "no %s there", kinds[kind]);
 	else
 		trail_warn(trail, PLACE_SERVER, urls, strerror(-r));
 	gave_up = r && r != -ENOENT;

@@ -157,21 +157,41 @@ static void look_at_pprofs(struct search *s)
 
 static void look_in_cache(struct search *s)
 {
-	adopt(s, PLACE_CACHE, debuginfod_open_cached(wanted_id(s), &s->trail));
+	adopt(s, PLACE_CACHE,
+		debuginfod_open_cached(DEBUGINFOD_DEBUG_FILE, wanted_id(s), &s->trail));
 }
 
 static void ask_servers(struct search *s)
 {
 	if (!is_vdso(s->path))
 		adopt(s, PLACE_SERVER,
-			debuginfod_fetch(wanted_id(s), s->options->fetching, &s->trail));
+			debuginfod_fetch(DEBUGINFOD_DEBUG_FILE, wanted_id(s), s->options->fetching,
+				&s->trail));
+}
+
+/* What no debug file tells a library that is gone may: its exports, Go's tables, where functions
+ * start. */
+static void look_in_cache_for_itself(struct search *s)
+{
+	if (!s->file)
+		adopt(s, PLACE_CACHE,
+			debuginfod_open_cached(DEBUGINFOD_EXECUTABLE, wanted_id(s), &s->trail));
+}
+
+static void ask_servers_for_itself(struct search *s)
+{
+	if (!s->file && !is_vdso(s->path))
+		adopt(s, PLACE_SERVER,
+			debuginfod_fetch(DEBUGINFOD_EXECUTABLE, wanted_id(s), s->options->fetching,
+				&s->trail));
 }
 
 void search_elsewhere(struct search *s)
 {
-	/* In the order of enum symbol_place. */
+	/* In the order of enum symbol_place; the last two are asked twice. */
 	static void (*const places[])(struct search *) = { look_in_stores, look_by_build_id,
-		follow_debug_link, look_at_pprofs, look_in_cache, ask_servers };
+		follow_debug_link, look_at_pprofs, look_in_cache, ask_servers,
+		look_in_cache_for_itself, ask_servers_for_itself };
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
 		if (richness_of(s->file) < KNOWS_LINES && richness_of(s->debug_file) < KNOWS_LINES)

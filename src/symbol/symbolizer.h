@@ -15,7 +15,7 @@
 #include "base/build_id.h"
 #include "symbol/demangle.h"
 
-/* Fetching debug files over the network, from the servers in $DEBUGINFOD_URLS. */
+/* Fetching debug files and libraries over the network, from the servers in $DEBUGINFOD_URLS. */
 struct symbol_fetching {
 	/* Called about once a second for a file that comes; at last with SIZE 0.  NULL: do not. */
 	void (*progress)(void *context, const struct build_id *build_id, long done, long size);

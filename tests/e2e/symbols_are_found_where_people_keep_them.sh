@@ -102,6 +102,22 @@ nameless 'another build in the cache' env DEBUGINFOD_CACHE_PATH="$work/cache" "$
 : >"$work/cache/$id/debuginfo"
 nameless 'what no server had' env DEBUGINFOD_CACHE_PATH="$work/cache" "$tool"
 grep -q 'no server had it when last asked' "$work/err" || fail "no word of it: $(cat "$work/err")"
+# The library itself, when it is nowhere else.
+read -r export_address export_name < <(nm -D --defined-only "$plugin" | sed -n 's/^\(.*\) T /0x\1 /p' | head -n 1)
+# by_itself WORD STEP COMMAND...: by the build-ID alone its export has its name.
+by_itself() {
+	what=$1 step=$2
+	shift 2
+	"$@" symbolize -v --build-id="$id" "$export_address" >"$work/out" 2>"$work/err"
+	grep -q ": $export_name " "$work/out" || fail "$what: no name: $(cat "$work/out" "$work/err")"
+	grep -Eq "^plugprof: +$step" "$work/err" || fail "$what: not from there: $(cat "$work/err")"
+}
+cp "$plugin" "$work/cache/$id/executable"
+by_itself 'a library in the cache' "debuginfod's cache: $work/cache/$id/executable: taken: exported" \
+	env DEBUGINFOD_CACHE_PATH="$work/cache" "$tool"
+cp "$other" "$work/cache/$id/executable"
+"$tool" symbolize --build-id="$id" "$export_address" >"$work/out" 2>"$work/err"
+grep -q "$export_name" "$work/out" && fail "another build in the cache as a library: it has a name"
 rm -r "$work/cache"
 
 if ! command -v debuginfod >/dev/null || ! command -v debuginfod-find >/dev/null; then
@@ -113,8 +129,8 @@ if ! unshare -rn true 2>/dev/null || ! command -v ip >/dev/null; then
 	echo "without debuginfod: no network namespaces, or no ip"
 	finish
 fi
-export -f named nameless fail
-export tool dct plugin work id failures
+export -f named nameless by_itself fail
+export tool dct plugin work id failures export_name export_address
 mkdir "$work/served"
 cp "$work/codec.debug" "$work/served"
 # shellcheck disable=SC2016 # the inner shell's
@@ -135,7 +151,26 @@ unshare -rn bash -u -c '
 	nameless "no URL" "$tool"
 	named "a server" "debuginfod: $HOME/.cache/debuginfod_client/$id/debuginfo: taken" \
 		env DEBUGINFOD_URLS=$url "$tool"
+	# Another server, which has the stripped library alone.
 	kill $server
+	wait $server
+	mv "$work/served/codec.debug" "$work"
+	mv "$HOME/.cache" "$work/fetched"
+	cp "$plugin" "$work/served"
+	debuginfod -F -d ":memory:" -p 8002 "$work/served" >"$work/server.log" 2>&1 &
+	server=$!
+	for ((i = 0; i < 100; i++)); do
+		DEBUGINFOD_URLS=$url DEBUGINFOD_CACHE_PATH=$work/warm \
+			debuginfod-find executable "$id" >/dev/null 2>&1 && break
+		rm -rf "$work/warm"
+		sleep 0.1
+	done
+	by_itself "the library of a server" \
+		"debuginfod: $HOME/.cache/debuginfod_client/$id/executable: taken: exported" \
+		env DEBUGINFOD_URLS=$url "$tool"
+	kill $server
+	rm -r "$HOME/.cache"
+	mv "$work/fetched" "$HOME/.cache"
 	named "fetched before" "debuginfod.s cache: " "$tool"
 	exit $failures'
 failures=$((failures + $?))
