@@ -18,6 +18,7 @@
 #include "agent/follow.h"
 #include "agent/keeper.h"
 #include "agent/labels.h"
+#include "agent/libc_kind.h"
 #include "agent/mappings.h"
 #include "agent/modules.h"
 #include "agent/own_process.h"
@@ -242,6 +243,14 @@ static void start_heap(void)
 		say("not seen: ", unseen); /* nobody else will: there is nothing to write */
 }
 
+extern void *const __dso_handle HIDDEN; /* what libc knows this library by */
+
+static void stop_quickly(void *unused)
+{
+	(void)unused;
+	agent_stop();
+}
+
 static void start(void)
 {
 	if (getauxval(AT_SECURE))
@@ -249,13 +258,18 @@ static void start(void)
 	real_start();
 	if (!read_settings())
 		return;
+	if (!follow_wants_exec(&settings))
+		follow_hide_from_programs(own_file());
+	if (!libc_is_glibc()) {
+		if (settings.verbose)
+			say("the program is built for musl", "");
+		return;
+	}
 	if (real.sanitizer) {
 		if (settings.verbose)
 			say("the program is built with a sanitizer", "");
 		return;
 	}
-	if (!follow_wants_exec(&settings))
-		follow_hide_from_programs(own_file());
 	if (!settings.spool[0])
 		settings_spool_folder(settings.spool);
 	if (settings.duration_ns)
@@ -272,12 +286,13 @@ static void start(void)
 	dl_watch_start();
 	if (pthread_key_create(&thread_end_key, end_thread) != 0 ||
 		(!settings.cpu_off && signals_start(cpu_sampler_tick) < 0) ||
-		pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0) {
+		real.__register_atfork(before_fork, after_fork_in_parent, after_fork_in_child,
+			__dso_handle) != 0) {
 		unlink(spool_path);
 		spool_abandon(spool);
 		return;
 	}
-	at_quick_exit(agent_stop);
+	real.__cxa_at_quick_exit(stop_quickly, __dso_handle);
 	threads_start(spool, settings.cpu_off ? 0 : SECOND_NS / settings.freq_hz,
 		signals_number());
 	labels_start();

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "agent/libc_kind.h"
 #include "agent/real_alloc.h"
 #include "base/compiler.h"
 #include "base/monotonic.h"
@@ -13,7 +14,11 @@ struct real real;
  * then the libdl.so of older ones. */
 static void *find_dlsym(void)
 {
-	void *found = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34");
+	void *found;
+
+	if (!libc_is_glibc())
+		return real_alloc_find_next("dlsym");
+	found = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34");
 
 	return found ? found : dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
 }
@@ -43,6 +48,16 @@ static bool find_sanitizer(void)
 }
 #undef SANITIZERS
 
+static void find_what_is_glibcs(void *(*lookup)(void *, const char *))
+{
+	real.sanitizer = find_sanitizer();
+	if (!real.sanitizer)
+		find_clock();
+	real.find_object = (int (*)(void *, struct dl_find_object *))lookup(
+		RTLD_DEFAULT, "_dl_find_object");
+	real.single_threaded = lookup(RTLD_DEFAULT, "__libc_single_threaded");
+}
+
 COLD void real_start(void)
 {
 #define ROW(name) { #name, offsetof(struct real, name) }
@@ -69,6 +84,8 @@ COLD void real_start(void)
 		ROW(syscall),
 		ROW(daemon),
 		ROW(_exit),
+		ROW(__register_atfork),
+		ROW(__cxa_at_quick_exit),
 	};
 #undef ROW
 	void *(*lookup)(void *, const char *);
@@ -77,12 +94,10 @@ COLD void real_start(void)
 		return;
 	lookup = (void *(*)(void *, const char *))find_dlsym();
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		*(void **)((char *)&real + rows[i].offset) = lookup(RTLD_NEXT, rows[i].name);
-	real.sanitizer = find_sanitizer();
-	if (!real.sanitizer)
-		find_clock();
-	real.find_object = (int (*)(void *, struct dl_find_object *))lookup(
-		RTLD_DEFAULT, "_dl_find_object");
-	real.single_threaded = lookup(RTLD_DEFAULT, "__libc_single_threaded");
+		*(void **)((char *)&real + rows[i].offset) = libc_is_glibc() ?
+			lookup(RTLD_NEXT, rows[i].name) :
+			real_alloc_find_next(rows[i].name); /* leaves dlerror() alone */
+	if (libc_is_glibc())
+		find_what_is_glibcs(lookup);
 	__atomic_store_n(&real.dlsym, lookup, __ATOMIC_RELEASE);
 }

@@ -37,6 +37,10 @@ struct real {
 	long (*syscall)(long number, ...);
 	int (*daemon)(int keep_folder, int keep_output);
 	void (*_exit)(int status) __attribute__((noreturn));
+	/* What pthread_atfork() and at_quick_exit() call, which are in every library that does. */
+	int (*__register_atfork)(void (*before)(void), void (*in_parent)(void),
+		void (*in_child)(void), void *library);
+	int (*__cxa_at_quick_exit)(void (*function)(void *), void *library);
 	bool sanitizer; /* AddressSanitizer or its kin is there: nothing may be asked of it early */
 	const char *single_threaded; /* glibc 2.32's __libc_single_threaded; NULL: not there */
 };
@@ -44,7 +48,7 @@ struct real {
 extern struct real real;
 
 /* Look them all up, once; later calls return at once.  Hooks call it too: another library's
- * constructor may run before ours.  Allocates nothing of its own. */
+ * constructor may run before ours.  Allocates nothing of its own.  musl lacks some. */
 void real_start(void);
 
 #endif

@@ -1,13 +1,13 @@
 #define _GNU_SOURCE
 #include "agent/real_alloc.h"
 
-#include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "agent/libc_kind.h"
 #include "base/compiler.h"
 
 /* --- looking up --- */
@@ -21,26 +21,26 @@ struct symbols {
 	uint64_t bias;
 };
 
-/* glibc relocates these entries in place, except the vdso's. */
-static const void *pointer_of(const struct link_map *map, const Elf64_Dyn *entry)
+/* glibc relocates these entries in place, except the vdso's; musl none. */
+static const void *pointer_of(uint64_t bias, const Elf64_Dyn *entry)
 {
-	return (const void *)(entry->d_un.d_ptr < map->l_addr ? entry->d_un.d_ptr + map->l_addr :
-								entry->d_un.d_ptr);
+	return (const void *)(entry->d_un.d_ptr < bias ? entry->d_un.d_ptr + bias :
+							 entry->d_un.d_ptr);
 }
 
-static struct symbols symbols_of(const struct link_map *map)
+static struct symbols symbols_of(const Elf64_Dyn *dynamic, uint64_t bias)
 {
-	struct symbols s = { .bias = map->l_addr };
+	struct symbols s = { .bias = bias };
 
-	for (const Elf64_Dyn *d = map->l_ld; d && d->d_tag != DT_NULL; d++) {
+	for (const Elf64_Dyn *d = dynamic; d && d->d_tag != DT_NULL; d++) {
 		if (d->d_tag == DT_SYMTAB)
-			s.symbols = pointer_of(map, d);
+			s.symbols = pointer_of(bias, d);
 		else if (d->d_tag == DT_STRTAB)
-			s.strings = pointer_of(map, d);
+			s.strings = pointer_of(bias, d);
 		else if (d->d_tag == DT_GNU_HASH)
-			s.gnu_hash = pointer_of(map, d);
+			s.gnu_hash = pointer_of(bias, d);
 		else if (d->d_tag == DT_HASH)
-			s.sysv_hash = pointer_of(map, d);
+			s.sysv_hash = pointer_of(bias, d);
 	}
 	return s;
 }
@@ -77,26 +77,36 @@ static void *find_by_gnu_hash(const struct symbols *s, const char *name)
 	}
 }
 
-static void *find_in(const struct link_map *map, const char *name)
+static void *find_among(const struct symbols *s, const char *name)
 {
-	const struct symbols s = symbols_of(map);
 	void *found = NULL;
 
-	if (!s.symbols || !s.strings)
+	if (!s->symbols || !s->strings)
 		return NULL;
-	if (s.gnu_hash)
-		return find_by_gnu_hash(&s, name);
-	for (uint32_t i = 0; s.sysv_hash && i < s.sysv_hash[1] && !found; i++)
-		found = value_of(&s, i, name);
+	if (s->gnu_hash)
+		return find_by_gnu_hash(s, name);
+	for (uint32_t i = 0; s->sysv_hash && i < s->sysv_hash[1] && !found; i++)
+		found = value_of(s, i, name);
 	return found;
 }
 
+static void *find_in(const struct link_map *map, const char *name)
+{
+	const struct symbols s = symbols_of(map->l_ld, map->l_addr);
+
+	return find_among(&s, name);
+}
+
+/* NULL in musl, too. */
 static struct link_map *own_map(void)
 {
 	struct link_map *own = NULL;
 	Dl_info info;
 
-	return dladdr1((void *)own_map, &info, (void **)&own, RTLD_DL_LINKMAP) ? own : NULL;
+	return libc_is_glibc() &&
+			dladdr1((void *)own_map, &info, (void **)&own, RTLD_DL_LINKMAP) ?
+		own :
+		NULL;
 }
 
 struct definition {
@@ -122,6 +132,46 @@ static struct definition find_next(const struct link_map *own, const char *name)
 	for (const struct link_map *map = own->l_prev; map && !d.value; map = map->l_prev)
 		d = (struct definition){ .map = map, .value = find_in(map, name) };
 	return d;
+}
+
+extern const char __ehdr_start HIDDEN; /* of this library */
+
+/* musl's list of libraries, which is in the order of its search. */
+struct search {
+	const char *name;
+	bool is_past_own;
+	void *found;
+};
+
+static int search_library(struct dl_phdr_info *library, size_t size, void *context)
+{
+	struct search *search = context;
+	struct symbols s;
+
+	(void)size;
+	for (size_t i = 0; search->is_past_own && i < library->dlpi_phnum; i++) {
+		const Elf64_Phdr *part = &library->dlpi_phdr[i];
+
+		if (part->p_type != PT_DYNAMIC)
+			continue;
+		s = symbols_of((const void *)(library->dlpi_addr + part->p_vaddr),
+			library->dlpi_addr);
+		search->found = find_among(&s, search->name);
+	}
+	if (library->dlpi_addr == (uint64_t)&__ehdr_start)
+		search->is_past_own = true;
+	return search->found != NULL;
+}
+
+void *real_alloc_find_next(const char *name)
+{
+	const struct link_map *own = own_map();
+	struct search search = { .name = name };
+
+	if (own)
+		return find_next(own, name).value;
+	dl_iterate_phdr(search_library, &search);
+	return search.found;
 }
 
 static const char *base_name(const struct link_map *map)
@@ -213,13 +263,13 @@ static COLD void look_up(void)
 	const struct link_map *own = own_map();
 	struct definition array;
 
-	if (!own)
-		return;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		*(void **)((char *)&found + rows[i].offset) = find_next(own, rows[i].name).value;
-	array = find_next(own, "reallocarray");
-	real_alloc_has_own_reallocarray =
-		array.map && strcmp(base_name(array.map), "libc.so.6") != 0;
+		*(void **)((char *)&found + rows[i].offset) = real_alloc_find_next(rows[i].name);
+	if (own) {
+		array = find_next(own, "reallocarray");
+		real_alloc_has_own_reallocarray =
+			array.map && strcmp(base_name(array.map), "libc.so.6") != 0;
+	}
 	if (!found.cfree)
 		found.cfree = found.free;
 	if (!found.free_sized)

@@ -41,6 +41,8 @@ extern struct real_alloc real_alloc HIDDEN;
 /* The real reallocarray is an allocator's own.  libc's calls realloc, and so our hook, itself. */
 extern bool real_alloc_has_own_reallocarray HIDDEN;
 
+/* What the next library behind ours defines as NAME, looked up in the same way. */
+void *real_alloc_find_next(const char *name);
 /* What LIBRARY, a file's name without its folder, defines as NAME, looked up in the same way. */
 void *real_alloc_find(const char *library, const char *name);
 

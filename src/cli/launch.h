@@ -15,7 +15,7 @@ char *launch_find_agent(void);
 /* The file PROGRAM names, by PATH when it has no slash; NULL: none that can be run, and errno. */
 char *launch_find_program(const char *program);
 
-/* Is PROGRAM's loader musl's?  That one ends a program whose preloaded library wants glibc. */
+/* Is PROGRAM's loader musl's?  There the agent steps aside. */
 bool launch_is_for_musl(const char *program);
 
 struct launch {

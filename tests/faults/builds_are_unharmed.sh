@@ -85,8 +85,106 @@ if build of_32_bits "$cc" -m32 work.c; then
 	not_sampled
 	[ "$(grep -vc '^ERROR: ld.so: object .* cannot be preloaded' err)" -eq 0 ] || fail "of_32_bits: says $(cat err)"
 fi
-# musl's loader ends a program whose preloaded library it cannot bind: record does not try.
+# For musl: the library steps aside, its hooks lead to musl's own functions; record says so.
+cat >doors.c <<'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <threads.h>
+#include <unistd.h>
+static volatile int caught;
+static void catch(int number) { caught = number; }
+static void *allocate(void *argument)
+{
+	free(memset(malloc(100000), 1, 100000));
+	return argument;
+}
+static int end_with_seven(void *argument) { return argument == NULL ? 7 : 0; }
+int main(void)
+{
+	char *text = realloc(strdup("text"), 100000);
+	void *aligned = NULL, *plugin, *memory, *result;
+	int (*function)(int);
+	int status, number, i;
+	sigset_t set;
+	pthread_t thread;
+	thrd_t other;
+
+	posix_memalign(&aligned, 64, 1000);
+	printf("%s %d\n", text, (int)((size_t)aligned % 64));
+	free(text);
+	free(aligned);
+	free(aligned_alloc(64, 640));
+	free(calloc(1000, 10));
+	for (i = 0; i < 100; i++) {
+		pthread_create(&thread, NULL, allocate, (void *)5);
+		pthread_join(thread, &result);
+	}
+	thrd_create(&other, end_with_seven, NULL);
+	thrd_join(other, &status);
+	printf("%d %d\n", (int)(size_t)result, status);
+	signal(SIGUSR1, catch);
+	raise(SIGUSR1);
+	printf("caught %d\n", caught == SIGUSR1);
+	sigaction(SIGUSR2, &(struct sigaction){ .sa_handler = catch }, NULL);
+	raise(SIGUSR2);
+	printf("caught %d\n", caught == SIGUSR2);
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMAX - 1);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	raise(SIGRTMAX - 1);
+	sigwait(&set, &number);
+	printf("waited for %d\n", number == SIGRTMAX - 1);
+	memory = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memory = mremap(memory, 8192, 65536, MREMAP_MAYMOVE);
+	printf("unmapped %d\n", munmap(memory, 65536));
+	prctl(PR_SET_NAME, "doors");
+	printf("asked %d\n", syscall(SYS_getpid) == getpid());
+	plugin = dlopen("./plugin_for_musl", RTLD_NOW);
+	function = (int (*)(int))dlsym(plugin, "answer");
+	printf("%d %d\n", function(1), dlerror() == NULL);
+	dlclose(plugin);
+	fflush(stdout);
+	if (fork() == 0) {
+		free(malloc(1 << 20));
+		_exit(9);
+	}
+	wait(&status);
+	printf("child %d\n", WEXITSTATUS(status));
+	fflush(stdout);
+	printf("shell %d\n", WEXITSTATUS(system("echo here; exit 4")));
+	return 3;
+}
+END
+echo 'int answer(int a) { return a + 41; }' >answer.c
+if command -v musl-gcc >/dev/null && build plugin_for_musl musl-gcc -shared -fPIC answer.c &&
+	build doors musl-gcc doors.c; then
+	runs doors && silent && not_sampled
+	LD_PRELOAD="$agent" PLUGPROF="verbose,follow=fork,spool=$spool" ./doors >agent.out 2>err
+	[ "$(cat err)" = "plugprof: the program is built for musl; not profiling" ] ||
+		fail "musl: says $(head -n 2 err)"
+fi
+command -v musl-gcc >/dev/null && build static_for_musl musl-gcc -static work.c &&
+	runs static_for_musl && silent && not_sampled
 if command -v musl-gcc >/dev/null && build for_musl musl-gcc work.c; then
+	runs for_musl && silent && not_sampled
+	# A chain of shells with both kinds: what is for glibc is sampled, and nothing is said of the other.
+	cp usual for_glibc
+	# shellcheck disable=SC2016 # the inner shell's
+	"$tool" record -q --merge --spool="$spool" -F 1000 -o chain.pb.gz -- \
+		sh -c './for_musl; sh -c "./for_musl; ./for_glibc"; env ./for_musl; echo $?' >agent.out 2>err
+	[ "$(tail -n 1 agent.out)" = 5 ] || fail "musl in a chain: $(cat agent.out)"
+	[ -s err ] && fail "musl in a chain: says $(head -n 2 err)"
+	name=chain
+	sampled 'main > burn_here'
 	"$tool" record --spool="$spool" -o x.pb.gz -- ./for_musl >agent.out 2>err
 	status=$?
 	[ $status -eq 5 ] || fail "musl: status $status: $(head -n 2 err)"
