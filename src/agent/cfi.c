@@ -58,7 +58,7 @@ static uint64_t read_value(struct bytes *b, uint8_t format)
 	case 0x0b:
 		return (uint64_t)(int64_t)(int32_t)bytes_u32(b);
 	}
-	b->broken = true;
+	bytes_break(b);
 	return 0;
 }
 
@@ -81,7 +81,7 @@ static uint64_t read_pointer(const struct cfi_table *table, struct bytes *b, uin
 	case PE_DATAREL:
 		return value + table->header_vaddr;
 	}
-	b->broken = true;
+	bytes_break(b);
 	return 0;
 }
 

@@ -17,9 +17,9 @@
 #include "base/compiler.h"
 
 struct bytes {
-	const uint8_t *at;
+	const uint8_t *at; /* END when broken: so nothing is left */
 	const uint8_t *end;
-	bool broken;
+	bool broken; /* bytes_break() sets it */
 };
 
 static inline struct bytes bytes_over(const void *start, size_t size)
@@ -32,9 +32,15 @@ static inline bool bytes_ok(const struct bytes *b)
 	return !b->broken;
 }
 
+static inline void bytes_break(struct bytes *b)
+{
+	b->at = b->end;
+	b->broken = true;
+}
+
 static inline size_t bytes_left(const struct bytes *b)
 {
-	return b->broken ? 0 : (size_t)(b->end - b->at);
+	return (size_t)(b->end - b->at);
 }
 
 /* SIZE bytes at the cursor, which moves behind them; NULL (and broken) when there are fewer. */
@@ -42,8 +48,8 @@ static inline const void *bytes_take(struct bytes *b, size_t size)
 {
 	const uint8_t *start = b->at;
 
-	if (UNLIKELY(bytes_left(b) < size || b->broken)) {
-		b->broken = true;
+	if (UNLIKELY(bytes_left(b) < size || (size == 0 && b->broken))) {
+		bytes_break(b);
 		return NULL;
 	}
 	b->at += size;
@@ -136,7 +142,7 @@ static inline const char *bytes_string(struct bytes *b)
 	while (bytes_left(b) > 0)
 		if (*b->at++ == 0)
 			return (const char *)start;
-	b->broken = true;
+	bytes_break(b);
 	return NULL;
 }
 

@@ -220,7 +220,7 @@ static uint64_t read_indirect(const struct dwarf_unit *u, struct bytes *at)
 	const uint8_t size = form_size(u, form);
 
 	if (form == DW_FORM_indirect || form == DW_FORM_implicit_const) {
-		at->broken = true;
+		bytes_break(at);
 		return 0;
 	}
 	if (size == DWARF_SIZE_VARIES)
@@ -258,7 +258,7 @@ uint64_t dwarf_read_varying(const struct dwarf_unit *u, uint64_t form, struct by
 	case DW_FORM_indirect:
 		return read_indirect(u, at);
 	default:
-		at->broken = true;
+		bytes_break(at);
 		return 0;
 	}
 }
@@ -283,7 +283,7 @@ struct dwarf_value dwarf_read_form(const struct dwarf_unit *u, uint16_t form, st
 	};
 
 	if (form == DW_FORM_implicit_const)
-		at->broken = true;
+		bytes_break(at);
 	return dwarf_read_value(u, &attribute, at);
 }
 

@@ -105,7 +105,7 @@ static void read_format(struct bytes *at, struct entry_format *format)
 {
 	format->count = bytes_u8(at);
 	if (format->count > FORMATS_MAX)
-		at->broken = true;
+		bytes_break(at);
 	for (int i = 0; bytes_ok(at) && i < format->count; i++) {
 		format->contents[i] = (uint16_t)bytes_uleb128(at);
 		format->forms[i] = (uint16_t)bytes_uleb128(at);

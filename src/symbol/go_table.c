@@ -158,7 +158,7 @@ struct record {
 static void read_inlining(const struct go_table *t, struct bytes rest, uint32_t value_count,
 	uint8_t data_count, struct record *r)
 {
-	r->inline_tree.broken = true;
+	bytes_break(&r->inline_tree);
 	if (t->version < GO_1_18 || value_count <= PCDATA_INLINE_INDEX ||
 		data_count <= FUNCDATA_INLINE_TREE || !bytes_ok(&t->inlining))
 		return;

@@ -45,7 +45,7 @@ static uint64_t read_value(struct bytes *b, uint8_t format)
 	case DW_EH_PE_sleb128:
 		return (uint64_t)bytes_sleb128(b);
 	default:
-		b->broken = true;
+		bytes_break(b);
 		return 0;
 	}
 }
@@ -58,7 +58,7 @@ static uint64_t read_pointer(struct bytes *b, uint8_t encoding, uint64_t vaddr)
 	if ((encoding & PE_BASE) == DW_EH_PE_pcrel)
 		return value + vaddr;
 	if ((encoding & PE_BASE) != DW_EH_PE_absptr)
-		b->broken = true;
+		bytes_break(b);
 	return value;
 }
 

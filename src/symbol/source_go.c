@@ -134,7 +134,7 @@ static bool open_table_at(struct go_state *g, struct bytes bytes, uint64_t vaddr
 			  : 0;
 	if (version >= GO_1_18 && inlining &&
 		!binary_bytes_at(g->binary, inlining, &g->table.inlining))
-		g->table.inlining.broken = true;
+		bytes_break(&g->table.inlining);
 	return true;
 }
 
