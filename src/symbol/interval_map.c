@@ -1,11 +1,71 @@
 #include "symbol/interval_map.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/compiler.h"
+/* By start; those of equal start stay in their order. */
+#define DIGIT_BITS 11
+#define DIGITS (1u << DIGIT_BITS)
 
-static inline bool comes_before(const struct interval *a, const struct interval *b)
+struct key {
+	uint64_t start; /* less the lowest */
+	size_t index;
+};
+
+static void sort_by_digit(struct key *to, const struct key *from, size_t count, unsigned int shift)
+{
+	uint32_t ends[DIGITS] = { 0 };
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < count; i++)
+		ends[from[i].start >> shift & (DIGITS - 1)]++;
+	for (size_t i = 0; i < DIGITS; i++) {
+		const uint32_t size = ends[i];
+
+		ends[i] = sum;
+		sum += size;
+	}
+	for (size_t i = 0; i < count; i++)
+		to[ends[from[i].start >> shift & (DIGITS - 1)]++] = from[i];
+}
+
+static uint64_t lowest_start(const struct interval *intervals, size_t count)
+{
+	uint64_t lowest = UINT64_MAX;
+
+	for (size_t i = 0; i < count; i++)
+		if (intervals[i].start < lowest)
+			lowest = intervals[i].start;
+	return lowest;
+}
+
+/* The COUNT, one or more, intervals in the order of their starts. */
+static struct interval *sort_by_start(const struct interval *intervals, size_t count)
+{
+	struct key *keys = xreallocarray(NULL, count, sizeof(*keys));
+	struct key *other = xreallocarray(NULL, count, sizeof(*other));
+	struct interval *sorted = xreallocarray(NULL, count, sizeof(*sorted));
+	const uint64_t lowest = lowest_start(intervals, count);
+	uint64_t highest = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		keys[i] = (struct key){ intervals[i].start - lowest, i };
+		highest |= keys[i].start; /* no digit is more than that */
+	}
+	for (unsigned int shift = 0; shift < 64 && highest >> shift; shift += DIGIT_BITS) {
+		struct key *from = keys;
+
+		sort_by_digit(other, from, count, shift);
+		keys = other;
+		other = from;
+	}
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = intervals[keys[i].index];
+	free(keys);
+	free(other);
+	return sorted;
+}
+
+static bool comes_before(const struct interval *a, const struct interval *b)
 {
 	if (a->start != b->start)
 		return a->start < b->start;
@@ -16,69 +76,27 @@ static inline bool comes_before(const struct interval *a, const struct interval 
 	return a->owner < b->owner;
 }
 
-static void merge(struct interval *to, const struct interval *a, const struct interval *a_end,
-	const struct interval *b, const struct interval *b_end)
+static int by_nesting(const void *left, const void *right)
 {
-	while (a < a_end && b < b_end) {
-		/* Nobody can foretell which, so it is no jump. */
-		const bool is_b = b->start < a->start ||
-			(UNLIKELY(b->start == a->start) && comes_before(b, a));
-
-		*to++ = *(is_b ? b : a);
-		b += is_b;
-		a += !is_b;
-	}
-	memcpy(to, a, (size_t)(a_end - a) * sizeof(*a));
-	memcpy(to + (a_end - a), b, (size_t)(b_end - b) * sizeof(*b));
+	return comes_before(left, right) ? -1 : comes_before(right, left);
 }
 
-struct runs {
-	VEC(size_t) ends;
-};
-
-static void find_runs(struct runs *runs, const struct interval *list, size_t count)
+/* Those that start together are in order nearly always: the outer ones were met first. */
+static void sort_by_nesting(struct interval *sorted, size_t count)
 {
-	for (size_t i = 1; i < count; i++)
-		if (comes_before(&list[i], &list[i - 1]))
-			*VEC_PUSH(&runs->ends) = i;
-	*VEC_PUSH(&runs->ends) = count;
-}
+	size_t start = 0;
+	bool in_order = true;
 
-/* Merge each two runs of FROM to TO. */
-static void merge_pairs(struct interval *to, const struct interval *from, struct runs *runs)
-{
-	size_t start = 0, pairs = 0;
-
-	for (size_t i = 0; i < runs->ends.count; i += 2) {
-		const size_t middle = runs->ends.items[i];
-		const size_t end = i + 1 < runs->ends.count ? runs->ends.items[i + 1] : middle;
-
-		merge(to + start, from + start, from + middle, from + middle, from + end);
-		runs->ends.items[pairs++] = end;
-		start = end;
+	for (size_t i = 1; i <= count; i++) {
+		if (i < count && sorted[i].start == sorted[start].start) {
+			in_order &= !comes_before(&sorted[i], &sorted[i - 1]);
+			continue;
+		}
+		if (!in_order)
+			qsort(sorted + start, i - start, sizeof(*sorted), by_nesting);
+		start = i;
+		in_order = true;
 	}
-	runs->ends.count = pairs;
-}
-
-/* Compilers write most of them in order, so what is in order already is made use of. */
-static void sort_intervals(struct interval *intervals, size_t count)
-{
-	struct interval *from = intervals, *to, *other;
-	struct runs runs = { { NULL, 0, 0 } };
-
-	find_runs(&runs, intervals, count);
-	to = other = xreallocarray(NULL, count, sizeof(*other));
-	while (runs.ends.count > 1) {
-		struct interval *swap = from;
-
-		merge_pairs(to, from, &runs);
-		from = to;
-		to = swap;
-	}
-	if (from != intervals)
-		memcpy(intervals, from, count * sizeof(*from));
-	free(other);
-	VEC_FREE(&runs.ends);
 }
 
 static void change_owner(struct interval_map *map, uint64_t start, uint32_t owner)
@@ -122,16 +140,18 @@ static void close_until(
 	}
 }
 
-void interval_map_build(struct interval_map *map, struct interval *intervals, size_t count)
+void interval_map_build(struct interval_map *map, const struct interval *intervals, size_t count)
 {
 	struct open_intervals open = { { NULL, 0, 0 } };
+	struct interval *sorted;
 
 	interval_map_free(map);
 	if (count == 0)
 		return;
-	sort_intervals(intervals, count);
+	sorted = sort_by_start(intervals, count);
+	sort_by_nesting(sorted, count);
 	for (size_t i = 0; i < count; i++) {
-		const struct interval *in = &intervals[i];
+		const struct interval *in = &sorted[i];
 
 		if (in->end <= in->start)
 			continue;
@@ -141,6 +161,7 @@ void interval_map_build(struct interval_map *map, struct interval *intervals, si
 	}
 	close_until(&open, UINT64_MAX, map);
 	VEC_FREE(&open.stack);
+	free(sorted);
 }
 
 void interval_map_free(struct interval_map *map)

@@ -30,9 +30,9 @@ struct interval_map {
 	VEC(struct interval_segment) segments; /* sorted; the last belongs to nobody */
 };
 
-/* Make the map from COUNT intervals, which are sorted in place.  Where they cross instead of
- * nesting, the one that starts later wins.  MAP is zeroed or freed before. */
-void interval_map_build(struct interval_map *map, struct interval *intervals, size_t count);
+/* Make the map from COUNT intervals.  Where they cross instead of nesting, the one that starts
+ * later wins.  MAP is zeroed or freed before. */
+void interval_map_build(struct interval_map *map, const struct interval *intervals, size_t count);
 void interval_map_free(struct interval_map *map);
 
 /* The owner of the innermost interval around VADDR; false: none. */
