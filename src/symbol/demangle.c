@@ -97,13 +97,23 @@ static void collect(const char *piece, size_t size, void *context)
 	out->text.count += size;
 }
 
+/* Rust's older mangling is C++'s with a hash at the end: "17h", 16 digits, "E". */
+static bool may_be_rust(const char *mangled)
+{
+	static const char hash[] = "17h0123456789abcdefE";
+	const size_t size = strlen(mangled);
+
+	return mangled[1] == 'R' ||
+		(size >= strlen(hash) && memcmp(mangled + size - strlen(hash), hash, 3) == 0);
+}
+
 /* False: MANGLED is not mangled, or its name is longer than any that serves. */
 static bool print_readable(const char *mangled, int options, struct output *out)
 {
 	if (setjmp(out->too_long))
 		return false;
-	/* Rust's older mangling is C++'s with a hash at the end: so Rust is asked first. */
-	return rust_demangle_callback(mangled, options, collect, out) ||
+	return (may_be_rust(mangled) &&
+		       rust_demangle_callback(mangled, options, collect, out)) ||
 		cplus_demangle_v3_callback(mangled, options, collect, out);
 }
 
