@@ -15,19 +15,17 @@
 #include "cli/message.h"
 
 #define INPUT_SIZE_MAX (1u << 30)
-#define ANSWERS_AT_ONCE 4096
-
 struct answer {
 	const char *text; /* the address as it was given */
-	uint64_t vaddr;
-	uint64_t batch;
-	struct symbol_frame *frames;
+	size_t first_frame;
 	uint32_t frame_count;
 	bool resolved, is_folded;
 };
 
 struct answers {
-	VEC(struct answer) list;
+	VEC(struct answer) list; /* in the order of the input */
+	VEC(struct symbol_question) questions; /* numbered by it */
+	VEC(struct symbol_frame) frames;
 	uint8_t *input; /* what the texts lie in; NULL: the command line */
 	const struct address_request *request;
 };
@@ -52,7 +50,9 @@ static int add(struct answers *a, const char *text)
 		message("%.60s is no address: they are hexadecimal, as 0x1144", text);
 		return -EINVAL;
 	}
-	*VEC_PUSH(&a->list) = (struct answer){ .text = text, .vaddr = vaddr };
+	*VEC_PUSH(&a->questions) = (struct symbol_question){
+		.vaddr = vaddr, .number = (uint32_t)a->list.count };
+	*VEC_PUSH(&a->list) = (struct answer){ .text = text };
 	return 0;
 }
 
@@ -75,42 +75,30 @@ static int read_input(struct answers *a)
 	return r;
 }
 
-static int by_batch(const void *left, const void *right)
+static void resolve_one(
+	struct answers *a, struct symbolizer *s, const struct symbol_question *question)
 {
-	const struct answer *a = *(struct answer *const *)left;
-	const struct answer *b = *(struct answer *const *)right;
-
-	if (a->batch != b->batch)
-		return a->batch < b->batch ? -1 : 1;
-	return (a->vaddr > b->vaddr) - (a->vaddr < b->vaddr);
-}
-
-static void resolve_one(struct symbolizer *s, struct symbol_module *m, struct answer *answer)
-{
+	struct answer *answer = &a->list.items[question->number];
 	struct symbol_frames found;
 
-	symbolizer_resolve(s, m, answer->vaddr, &found);
-	answer->frames = xreallocarray(NULL, found.count, sizeof(*answer->frames));
-	memcpy(answer->frames, found.frames, found.count * sizeof(*answer->frames));
+	symbolizer_resolve(s, question->module, question->vaddr, &found);
+	answer->first_frame = a->frames.count;
 	answer->frame_count = (uint32_t)found.count;
 	answer->resolved = found.resolved;
 	answer->is_folded = found.is_folded;
+	for (size_t i = 0; i < found.count; i++)
+		*VEC_PUSH(&a->frames) = found.frames[i];
 }
 
 /* In the order that is cheap to ask in. */
-static void resolve(struct symbolizer *s, struct symbol_module *m, struct answer *answers,
-	size_t count)
+static void resolve(struct answers *a, struct symbolizer *s, struct symbol_module *m)
 {
-	struct answer **order = xcalloc(count + 1, sizeof(struct answer *));
-
-	for (size_t i = 0; i < count; i++) {
-		order[i] = &answers[i];
-		order[i]->batch = symbol_module_batch(m, order[i]->vaddr);
-	}
-	qsort(order, count, sizeof(*order), by_batch);
-	for (size_t i = 0; i < count; i++)
-		resolve_one(s, m, order[i]);
-	free(order);
+	for (size_t i = 0; i < a->questions.count; i++)
+		a->questions.items[i].module = m;
+	symbolizer_plan(s, a->questions.items, a->questions.count);
+	for (size_t i = 0; i < a->questions.count; i++)
+		resolve_one(a, s, &a->questions.items[i]);
+	VEC_FREE(&a->questions);
 }
 
 static void print_number(FILE *out, char before, uint32_t number)
@@ -141,12 +129,13 @@ static void print_place(FILE *out, const struct symbol_frame *f)
 		print_number(out, ':', f->column);
 }
 
-static void print_text(FILE *out, const struct answer *answer)
+static void print_text(
+	FILE *out, const struct answer *answer, const struct symbol_frame *frames)
 {
 	fputs_unlocked(answer->text, out);
 	fputs_unlocked(": ", out);
 	for (uint32_t i = 0; i < answer->frame_count; i++) {
-		const struct symbol_frame *f = &answer->frames[i];
+		const struct symbol_frame *f = &frames[i];
 
 		if (i > 0)
 			fputs_unlocked(" (inlined by) ", out);
@@ -158,10 +147,11 @@ static void print_text(FILE *out, const struct answer *answer)
 }
 
 /* The ??:0:0 of llvm-symbolizer, for programs that look for it. */
-static void print_llvm(FILE *out, const struct answer *answer)
+static void print_llvm(
+	FILE *out, const struct answer *answer, const struct symbol_frame *frames)
 {
 	for (uint32_t i = 0; i < answer->frame_count; i++) {
-		const struct symbol_frame *f = &answer->frames[i];
+		const struct symbol_frame *f = &frames[i];
 
 		fputs_unlocked(answer->resolved ? f->name : "??", out);
 		putc_unlocked('\n', out);
@@ -185,62 +175,42 @@ static void print_json_frame(FILE *out, const struct symbol_frame *f)
 		f->start_line);
 }
 
-static void print_json(FILE *out, const struct answer *answer)
+static void print_json(
+	FILE *out, const struct answer *answer, const struct symbol_frame *frames)
 {
+	uint64_t vaddr = 0;
+
+	parse_address(answer->text, &vaddr);
 	fprintf(out, "{\"address\":\"0x%llx\",\"resolved\":%s,\"folded\":%s,\"frames\":[",
-		(unsigned long long)answer->vaddr, answer->resolved ? "true" : "false",
+		(unsigned long long)vaddr, answer->resolved ? "true" : "false",
 		answer->is_folded ? "true" : "false");
 	for (uint32_t i = 0; i < answer->frame_count; i++) {
 		if (i > 0)
 			putc_unlocked(',', out);
-		print_json_frame(out, &answer->frames[i]);
+		print_json_frame(out, &frames[i]);
 	}
 	fputs("]}\n", out);
 }
 
-static void print(const struct address_request *request, const struct answer *answers, size_t count)
+/* 0 or -errno; *UNRESOLVED: how many had no name. */
+static int print(const struct answers *a, size_t *unresolved)
 {
-	static void (*const printers[])(FILE *, const struct answer *) = {
+	static void (*const printers[])(
+		FILE *, const struct answer *, const struct symbol_frame *) = {
 		[FORMAT_TEXT] = print_text,
 		[FORMAT_JSON] = print_json,
 		[FORMAT_LLVM] = print_llvm,
 	};
-
-	for (size_t i = 0; i < count; i++)
-		printers[request->format](stdout, &answers[i]);
-}
-
-/* Forget the frames, which take the most room.  How many had no name. */
-static size_t forget(struct answer *answers, size_t count)
-{
-	size_t unresolved = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		unresolved += !answers[i].resolved;
-		free(answers[i].frames);
-		answers[i].frames = NULL;
-	}
-	return unresolved;
-}
-
-/* All at once where that spares reading things again; else so many that the answers stay small. */
-static int answer_all(struct answers *a, struct symbolizer *s, struct symbol_module *m,
-	size_t *unresolved)
-{
 	static char buffer[1 << 16];
-	size_t count;
 
 	setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
 	*unresolved = 0;
-	for (size_t at = 0; at < a->list.count; at += count) {
-		struct answer *answers = &a->list.items[at];
+	for (size_t i = 0; i < a->list.count; i++) {
+		const struct answer *answer = &a->list.items[i];
 
-		count = a->list.count - at;
-		if (count > ANSWERS_AT_ONCE && !symbol_module_has_batches(m))
-			count = ANSWERS_AT_ONCE;
-		resolve(s, m, answers, count);
-		print(a->request, answers, count);
-		*unresolved += forget(answers, count);
+		printers[a->request->format](
+			stdout, answer, &a->frames.items[answer->first_frame]);
+		*unresolved += !answer->resolved;
 	}
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
@@ -272,12 +242,15 @@ int addresses_symbolize(const struct address_request *request, size_t *unresolve
 		r = read_input(&a);
 	if (r == 0) {
 		m = symbolizer_module(s, request->path, &request->build_id);
-		r = answer_all(&a, s, m, unresolved);
+		resolve(&a, s, m);
+		r = print(&a, unresolved);
 		places_tell((void *)&request->detail, m);
 		if (*unresolved > 0)
 			say_why(request, m, *unresolved, a.list.count);
 	}
 	VEC_FREE(&a.list);
+	VEC_FREE(&a.questions);
+	VEC_FREE(&a.frames);
 	free(a.input);
 	symbolizer_free(s);
 	return r;

@@ -65,84 +65,65 @@ static void set_name(struct profile *p, uint32_t location_id, const char *name)
 	set_frames(p, location_id, &(struct symbol_frames){ .frames = &frame, .count = 1 });
 }
 
-/* A location to be named. */
-struct question {
-	uint32_t location_id;
-	uint32_t mapping_id;
-	bool has_vaddr;
-	uint64_t vaddr;
-	uint64_t batch; /* see symbol_module_batch() */
-};
-
-static struct question question_of(const struct naming *n, uint32_t location_id)
+static void name_unknown(struct naming *n, uint32_t location_id)
 {
 	const struct profile_location *l = &n->profile->locations.items[location_id - 1];
 	const struct profile_mapping *m = &n->profile->mappings.items[l->mapping_id - 1];
-	const struct symbol_module *module = n->modules[l->mapping_id - 1];
-	struct question q = { .location_id = location_id, .mapping_id = l->mapping_id };
-
-	if (m->knows_vaddr) {
-		q.vaddr = m->start_vaddr + (l->address - m->start);
-		q.has_vaddr = true;
-	} else {
-		q.has_vaddr = symbol_module_vaddr(module, m->file_offset, m->limit - m->start,
-			l->address - m->start, &q.vaddr);
-	}
-	if (q.has_vaddr)
-		q.batch = symbol_module_batch(module, q.vaddr);
-	return q;
-}
-
-static void name_location(struct naming *n, const struct question *q)
-{
-	const struct profile_location *l = &n->profile->locations.items[q->location_id - 1];
-	const struct profile_mapping *m = &n->profile->mappings.items[q->mapping_id - 1];
 	const char *filename = profile_string(n->profile, m->filename);
-	struct symbol_frames found;
 	char name[512];
 
 	if (is_anonymous(filename)) {
 		const char *known = n->perf_map ? perf_map_find(n->perf_map, l->address) : NULL;
 
-		set_name(n->profile, q->location_id, known ? known : PIPELINE_ANONYMOUS);
-	} else if (q->has_vaddr) {
-		symbolizer_resolve(
-			n->symbolizer, n->modules[q->mapping_id - 1], q->vaddr, &found);
-		set_frames(n->profile, q->location_id, &found);
+		set_name(n->profile, location_id, known ? known : PIPELINE_ANONYMOUS);
 	} else {
 		snprintf(name, sizeof(name), "%s!0x%llx", path_base_name(filename),
 			(unsigned long long)(l->address - m->start + m->file_offset));
-		set_name(n->profile, q->location_id, name);
+		set_name(n->profile, location_id, name);
 	}
 }
 
-static int by_batch(const void *left, const void *right)
+/* What to ask the symbolizer about a location.  False: it would not know. */
+static bool question_of(
+	const struct naming *n, uint32_t location_id, struct symbol_question *question)
 {
-	const struct question *a = left, *b = right;
+	const struct profile_location *l = &n->profile->locations.items[location_id - 1];
+	const struct profile_mapping *m = &n->profile->mappings.items[l->mapping_id - 1];
+	struct symbol_module *module = n->modules[l->mapping_id - 1];
 
-	if (a->mapping_id != b->mapping_id)
-		return a->mapping_id < b->mapping_id ? -1 : 1;
-	if (a->batch != b->batch)
-		return a->batch < b->batch ? -1 : 1;
-	return (a->vaddr > b->vaddr) - (a->vaddr < b->vaddr);
+	*question = (struct symbol_question){ .module = module, .number = location_id };
+	if (is_anonymous(profile_string(n->profile, m->filename)))
+		return false;
+	if (!m->knows_vaddr)
+		return symbol_module_vaddr(module, m->file_offset, m->limit - m->start,
+			l->address - m->start, &question->vaddr);
+	question->vaddr = m->start_vaddr + (l->address - m->start);
+	return true;
 }
 
-/* In batches, so that a compilation unit is read once. */
 static void name_locations(struct naming *n)
 {
 	struct profile *p = n->profile;
-	struct question *questions = xcalloc(p->locations.count, sizeof(*questions));
+	struct symbol_question *questions = xcalloc(p->locations.count, sizeof(*questions));
+	struct symbol_frames found;
 	size_t count = 0;
 
 	for (uint32_t id = 1; id <= p->locations.count; id++) {
 		const struct profile_location *l = &p->locations.items[id - 1];
 
-		if (l->mapping_id && n->modules[l->mapping_id - 1])
-			questions[count++] = question_of(n, id);
+		if (!l->mapping_id || !n->modules[l->mapping_id - 1])
+			continue;
+		if (question_of(n, id, &questions[count]))
+			count++;
+		else
+			name_unknown(n, id);
 	}
-	qsort(questions, count, sizeof(*questions), by_batch);
-	for (size_t i = 0; i < count; i++)
-		name_location(n, &questions[i]);
+	symbolizer_plan(n->symbolizer, questions, count);
+	for (size_t i = 0; i < count; i++) {
+		symbolizer_resolve(
+			n->symbolizer, questions[i].module, questions[i].vaddr, &found);
+		set_frames(p, questions[i].number, &found);
+	}
 	free(questions);
 }
 

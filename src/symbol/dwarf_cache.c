@@ -11,56 +11,80 @@ static bool same_unit(const void *context, size_t index, const void *key)
 	return cache->units.items[index]->unit == key;
 }
 
-static size_t size_of(const struct dwarf_loaded *l)
+static void remember(struct dwarf_cache *cache, struct dwarf_loaded *loaded)
 {
-	return l->tree.functions.capacity * sizeof(*l->tree.functions.items) +
-		l->tree.scopes.capacity * sizeof(*l->tree.scopes.items) +
-		l->lines.rows.capacity * sizeof(*l->lines.rows.items) +
-		l->tree.map.segments.capacity * 16;
+	table_insert(&cache->by_unit, hash_mix((uintptr_t)loaded->unit), cache->units.count);
+	*VEC_PUSH(&cache->units) = loaded;
+	cache->size_bytes += dwarf_loaded_size(loaded);
+}
+
+static struct dwarf_loaded *find(struct dwarf_cache *cache, struct dwarf_unit *u, size_t *index)
+{
+	if (!table_find(&cache->by_unit, hash_mix((uintptr_t)u), same_unit, cache, u, index))
+		return NULL;
+	return cache->units.items[*index];
+}
+
+static struct dwarf_loaded *read_whole(struct dwarf_unit *u)
+{
+	return dwarf_loaded_read(u, (struct dwarf_wanted){ .count = 0 });
 }
 
 struct dwarf_loaded *dwarf_cache_get(struct dwarf_cache *cache, struct dwarf_unit *u)
 {
-	const uint64_t hash = hash_mix((uintptr_t)u);
-	struct dwarf_loaded *loaded;
 	size_t index;
+	struct dwarf_loaded *loaded = find(cache, u, &index);
 
-	if (table_find(&cache->by_unit, hash, same_unit, cache, u, &index))
-		return cache->units.items[index];
-	loaded = xcalloc(1, sizeof(*loaded));
-	loaded->unit = u;
-	dwarf_tree_read(&loaded->tree, dwarf_function_unit(loaded));
-	dwarf_lines_read(&loaded->lines, u);
-	if (u->split)
-		dwarf_lines_read_files(&loaded->split_files, u->split, u->split->line_offset);
-	table_insert(&cache->by_unit, hash, cache->units.count);
-	*VEC_PUSH(&cache->units) = loaded;
-	cache->size_bytes += size_of(loaded);
+	if (loaded)
+		return loaded;
+	loaded = cache->queue ? unit_queue_take(cache->queue, u) : NULL;
+	if (!loaded)
+		loaded = read_whole(u);
+	remember(cache, loaded);
 	return loaded;
 }
 
-static void forget_all(struct dwarf_cache *cache)
+struct dwarf_loaded *dwarf_cache_get_for(
+	struct dwarf_cache *cache, struct dwarf_unit *u, uint64_t vaddr)
 {
-	for (size_t i = 0; i < cache->units.count; i++) {
-		struct dwarf_loaded *loaded = cache->units.items[i];
+	struct dwarf_loaded *loaded = dwarf_cache_get(cache, u);
+	size_t index;
 
-		dwarf_tree_free(&loaded->tree);
-		dwarf_lines_free(&loaded->lines);
-		dwarf_lines_free(&loaded->split_files);
-		free(loaded);
+	if (UNLIKELY(!dwarf_loaded_covers(loaded, vaddr))) {
+		find(cache, u, &index);
+		cache->size_bytes -= dwarf_loaded_size(loaded);
+		dwarf_loaded_free(loaded);
+		loaded = read_whole(u);
+		cache->units.items[index] = loaded;
+		cache->size_bytes += dwarf_loaded_size(loaded);
 	}
+	cache->current = loaded;
+	return loaded;
+}
+
+/* All but KEPT. */
+static void forget(struct dwarf_cache *cache, struct dwarf_loaded *kept)
+{
+	for (size_t i = 0; i < cache->units.count; i++)
+		if (cache->units.items[i] != kept)
+			dwarf_loaded_free(cache->units.items[i]);
 	VEC_FREE(&cache->units);
 	table_free(&cache->by_unit);
 	cache->size_bytes = 0;
+	cache->current = kept;
+	if (kept)
+		remember(cache, kept);
 }
 
 void dwarf_cache_trim(struct dwarf_cache *cache)
 {
-	if (cache->size_bytes > SIZE_MAX_BYTES)
-		forget_all(cache);
+	const size_t current = cache->current ? dwarf_loaded_size(cache->current) : 0;
+
+	if (cache->size_bytes > SIZE_MAX_BYTES + current)
+		forget(cache, cache->current);
 }
 
 void dwarf_cache_free(struct dwarf_cache *cache)
 {
-	forget_all(cache);
+	forget(cache, NULL);
 }

@@ -59,6 +59,36 @@ void abbreviation_table_free(struct abbreviation_table *t)
 	free(t);
 }
 
+static uint8_t role_of_tag(uint16_t tag)
+{
+	switch (tag) {
+	case DW_TAG_subprogram:
+		return ROLE_FUNCTION;
+	case DW_TAG_inlined_subroutine:
+		return ROLE_INLINED;
+	case DW_TAG_lexical_block:
+	case DW_TAG_try_block:
+	case DW_TAG_catch_block:
+		return ROLE_BLOCK;
+	case DW_TAG_namespace:
+	case DW_TAG_module:
+		return ROLE_NAMESPACE;
+	case DW_TAG_class_type:
+	case DW_TAG_structure_type:
+	case DW_TAG_union_type:
+	case DW_TAG_interface_type:
+	case DW_TAG_enumeration_type:
+		return ROLE_TYPE;
+	case DW_TAG_array_type:
+	case DW_TAG_subroutine_type:
+	case DW_TAG_call_site:
+	case DW_TAG_GNU_call_site:
+		return ROLE_EMPTY;
+	default:
+		return ROLE_PASS;
+	}
+}
+
 static bool is_of_function(uint64_t name)
 {
 	switch (name) {
@@ -131,7 +161,7 @@ static bool read_abbreviation(
 	a.tag = (uint16_t)bytes_uleb128(at);
 	a.has_children = bytes_u8(at) != 0;
 	a.first = (uint32_t)t->attributes.count;
-	a.role = UINT8_MAX;
+	a.role = role_of_tag(a.tag);
 	while (u->file->attributes_left > 0 && read_attribute(u, at, &attribute)) {
 		add_attribute(t, &a, &attribute);
 		u->file->attributes_left--;
@@ -207,6 +237,13 @@ const struct abbreviation *dwarf_find_abbreviation(struct dwarf_unit *u, uint64_
 		: bsearch(&key, t->list.items, t->list.count, sizeof(key), by_code);
 }
 
+void dwarf_unit_prepare(struct dwarf_unit *u)
+{
+	dwarf_find_abbreviation(u, 0);
+	if (u->split)
+		dwarf_find_abbreviation(u->split, 0);
+}
+
 const struct abbreviation_attribute *dwarf_attributes(
 	const struct dwarf_unit *u, const struct abbreviation *a)
 {
@@ -263,14 +300,10 @@ uint64_t dwarf_read_varying(const struct dwarf_unit *u, uint64_t form, struct by
 	}
 }
 
-void dwarf_skip_die(const struct dwarf_unit *u, const struct abbreviation *a, struct bytes *at)
+void dwarf_skip_values(const struct dwarf_unit *u, const struct abbreviation *a, struct bytes *at)
 {
 	const struct abbreviation_attribute *attributes = dwarf_attributes(u, a);
 
-	if (a->size >= 0) {
-		bytes_skip(at, (size_t)a->size);
-		return;
-	}
 	for (uint32_t i = 0; i < a->count; i++)
 		dwarf_skip_value(u, &attributes[i], at);
 }

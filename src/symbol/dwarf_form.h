@@ -12,6 +12,17 @@
 
 #define DWARF_SIZE_VARIES UINT8_MAX
 
+/* What a DIE means for the walk of dwarf_tree.c. */
+enum dwarf_role {
+	ROLE_PASS, /* may hold anything */
+	ROLE_FUNCTION,
+	ROLE_INLINED,
+	ROLE_BLOCK, /* part of the function around it */
+	ROLE_NAMESPACE,
+	ROLE_TYPE, /* outside functions nothing in it has code; a lambda's is below its class */
+	ROLE_EMPTY, /* nothing that matters is inside */
+};
+
 struct abbreviation_attribute {
 	uint16_t name; /* DW_AT_* */
 	uint16_t form; /* DW_FORM_* */
@@ -24,7 +35,7 @@ struct abbreviation {
 	uint64_t code;
 	uint16_t tag; /* DW_TAG_* */
 	bool has_children;
-	uint8_t role; /* for dwarf_tree.c */
+	uint8_t role; /* enum dwarf_role */
 	bool tells; /* a name or a line of its own: the D2 of a destructor made from its D4 */
 	bool is_declaration;
 	int32_t size; /* bytes of all values together; -1: varies */
@@ -42,6 +53,8 @@ static inline const struct abbreviation *dwarf_abbreviation(struct dwarf_unit *u
 }
 const struct abbreviation_attribute *dwarf_attributes(
 	const struct dwarf_unit *u, const struct abbreviation *a);
+/* From now on reading U, or the unit with its functions, changes neither. */
+void dwarf_unit_prepare(struct dwarf_unit *u);
 void abbreviation_table_free(struct abbreviation_table *t);
 
 struct dwarf_value {
@@ -79,8 +92,16 @@ static inline struct dwarf_value dwarf_read_value(const struct dwarf_unit *u,
 	return v;
 }
 
-/* All values of a DIE. */
-void dwarf_skip_die(const struct dwarf_unit *u, const struct abbreviation *a, struct bytes *at);
+/* All values of a DIE, one by one; and the same at once where their sizes are known. */
+void dwarf_skip_values(const struct dwarf_unit *u, const struct abbreviation *a, struct bytes *at);
+static inline void dwarf_skip_die(
+	const struct dwarf_unit *u, const struct abbreviation *a, struct bytes *at)
+{
+	if (LIKELY(a->size >= 0))
+		bytes_skip(at, (size_t)a->size);
+	else
+		dwarf_skip_values(u, a, at);
+}
 
 /* The same for a value of a line table's header, which has no abbreviation. */
 struct dwarf_value dwarf_read_form(const struct dwarf_unit *u, uint16_t form, struct bytes *at);

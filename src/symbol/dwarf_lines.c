@@ -20,7 +20,7 @@ struct header {
 	uint8_t operands[256]; /* of the standard opcodes */
 	/* What each special opcode adds: divided once, not once a row. */
 	uint32_t address_advance[256];
-	int32_t line_advance[256];
+	int64_t line_advance[256];
 };
 
 static bool read_header(struct header *h, const struct dwarf_unit *u, uint64_t offset)
@@ -171,12 +171,21 @@ static void read_files(struct dwarf_lines *lines, struct header *h)
 }
 
 /* The state machine: DWARF 5 section 6.2.2. */
+struct registers {
+	uint64_t vaddr, file, line, column; /* wide, or they would be kept in pairs */
+};
+
 struct machine {
 	struct dwarf_lines *lines;
 	const struct dwarf_file *file;
-	struct dwarf_row row;
+	struct registers registers;
 	size_t start; /* of the sequence that is being read */
 	uint64_t last_vaddr; /* of its rows */
+	/* Where not all rows are kept; NULL: they are. */
+	const struct dwarf_wanted *wanted;
+	uint64_t low; /* of the sequence: its first row's address */
+	struct dwarf_row pending; /* its last row: how far that reaches the next one says */
+	uint64_t next_wanted; /* the first address from PENDING's on */
 	VEC(struct sequence) sequences;
 	bool is_sorted; /* each sequence is, in itself */
 	bool in_order; /* and they come one behind the other */
@@ -189,28 +198,59 @@ struct sequence {
 
 static void start_sequence(struct machine *m)
 {
-	m->row = (struct dwarf_row){ .file = 1, .line = 1 };
+	m->registers = (struct registers){ .file = 1, .line = 1 };
 	m->start = m->lines->rows.count;
 	m->last_vaddr = 0;
+	m->low = m->next_wanted = 0;
+	m->pending.file = NO_FILE;
+}
+
+static inline void write_row(struct dwarf_row *row, struct registers r)
+{
+	row->vaddr = r.vaddr;
+	row->file = (uint32_t)r.file;
+	row->line = (uint32_t)r.line;
+	row->column = (uint32_t)r.column;
+}
+
+static struct dwarf_row *new_row(struct machine *m)
+{
+	return VEC_PUSH(&m->lines->rows);
+}
+
+static inline void keep_row(struct machine *m, struct registers r)
+{
+	struct dwarf_row *row;
+
+	if (UNLIKELY(m->lines->rows.count == m->lines->rows.capacity))
+		row = new_row(m);
+	else
+		row = &m->lines->rows.items[m->lines->rows.count++];
+	write_row(row, r);
+}
+
+static void keep_pending(struct machine *m, uint64_t end)
+{
+	if (m->pending.file == NO_FILE) /* none as yet */
+		m->low = end;
+	else
+		*new_row(m) = m->pending;
+	m->next_wanted = dwarf_wanted_from(m->wanted, end);
 }
 
 /* By value: what is in registers need not be written to be read again. */
-static inline void add_row(struct machine *m, struct dwarf_row row)
+static inline void add_row(struct machine *m, struct registers r)
 {
-	struct dwarf_row *to;
-
-	if (row.vaddr < m->last_vaddr)
+	if (r.vaddr < m->last_vaddr)
 		m->is_sorted = false;
-	m->last_vaddr = row.vaddr;
-	if (UNLIKELY(m->lines->rows.count == m->lines->rows.capacity))
-		VEC_PUSH(&m->lines->rows);
-	else
-		m->lines->rows.count++;
-	to = &m->lines->rows.items[m->lines->rows.count - 1];
-	to->vaddr = row.vaddr;
-	to->file = row.file;
-	to->line = row.line;
-	to->column = row.column;
+	m->last_vaddr = r.vaddr;
+	if (m->wanted) {
+		if (UNLIKELY(r.vaddr > m->next_wanted))
+			keep_pending(m, r.vaddr);
+		write_row(&m->pending, r);
+	} else {
+		keep_row(m, r);
+	}
 }
 
 static bool is_end(const struct dwarf_row *row)
@@ -220,13 +260,15 @@ static bool is_end(const struct dwarf_row *row)
 
 static void end_sequence(struct machine *m)
 {
-	struct sequence s = { .start = m->start, .high = m->row.vaddr };
+	struct sequence s = { .start = m->start, .high = m->registers.vaddr };
 
-	m->row.file = NO_FILE;
-	m->row.line = m->row.column = 0;
-	add_row(m, m->row);
+	m->registers.file = NO_FILE;
+	m->registers.line = m->registers.column = 0;
+	add_row(m, m->registers);
+	if (m->wanted)
+		keep_row(m, m->registers);
 	s.count = m->lines->rows.count - s.start;
-	s.low = m->lines->rows.items[s.start].vaddr;
+	s.low = m->wanted ? m->low : m->lines->rows.items[s.start].vaddr;
 	/* What the linker has discarded starts at 0, or at the highest addresses. */
 	if (s.low == 0 || binary_code_end(m->file->binary, s.low) == 0) {
 		m->lines->rows.count = s.start;
@@ -239,47 +281,49 @@ static void end_sequence(struct machine *m)
 	start_sequence(m);
 }
 
-static void run_extended(struct machine *m, struct bytes *at)
+/* By value, too: gives the cursor behind the instruction. */
+static struct bytes run_extended(struct machine *m, struct bytes at)
 {
-	const uint64_t size = bytes_uleb128(at);
-	struct bytes operands = bytes_over(at->at, size <= bytes_left(at) ? size : 0);
+	const uint64_t size = bytes_uleb128(&at);
+	struct bytes operands = bytes_over(at.at, size <= bytes_left(&at) ? size : 0);
 
-	if (!bytes_skip(at, size) || size == 0)
-		return;
+	if (!bytes_skip(&at, size) || size == 0)
+		return at;
 	switch (bytes_u8(&operands)) {
 	case DW_LNE_end_sequence:
 		end_sequence(m);
 		break;
 	case DW_LNE_set_address:
-		m->row.vaddr = bytes_uint(&operands, size - 1 == 4 ? 4 : 8);
+		m->registers.vaddr = bytes_uint(&operands, size - 1 == 4 ? 4 : 8);
 		break;
 	}
+	return at;
 }
 
 static inline void run_standard(struct machine *m, const struct header *h, uint8_t opcode,
-	struct bytes *at, struct dwarf_row *row)
+	struct bytes *at, struct registers *r)
 {
 	switch (opcode) {
 	case DW_LNS_copy:
-		add_row(m, *row);
+		add_row(m, *r);
 		break;
 	case DW_LNS_advance_pc:
-		row->vaddr += bytes_uleb128(at) * h->minimum_length;
+		r->vaddr += bytes_uleb128(at) * h->minimum_length;
 		break;
 	case DW_LNS_advance_line:
-		row->line += (uint32_t)bytes_sleb128(at);
+		r->line += (uint64_t)bytes_sleb128(at);
 		break;
 	case DW_LNS_set_file:
-		row->file = (uint32_t)bytes_uleb128(at) & INT32_MAX;
+		r->file = bytes_uleb128(at) & INT32_MAX;
 		break;
 	case DW_LNS_set_column:
-		row->column = (uint32_t)bytes_uleb128(at);
+		r->column = bytes_uleb128(at);
 		break;
 	case DW_LNS_const_add_pc:
-		row->vaddr += h->address_advance[UINT8_MAX];
+		r->vaddr += h->address_advance[UINT8_MAX];
 		break;
 	case DW_LNS_fixed_advance_pc:
-		row->vaddr += bytes_u16(at);
+		r->vaddr += bytes_u16(at);
 		break;
 	default:
 		for (int i = 0; i < h->operands[opcode] && bytes_ok(at); i++)
@@ -288,25 +332,26 @@ static inline void run_standard(struct machine *m, const struct header *h, uint8
 	}
 }
 
-/* The row that is being made is a variable of its own, for the compiler to keep in registers. */
+/* The registers, and the cursor, are variables whose address nobody has, for the compiler to keep
+ * in the processor's. */
 static void run_program(struct machine *m, const struct header *h)
 {
 	struct bytes at = h->program;
-	struct dwarf_row row = m->row;
+	struct registers r = m->registers;
 
 	while (bytes_left(&at) > 0) {
 		const uint8_t opcode = *at.at++;
 
 		if (opcode >= h->opcode_base) {
-			row.vaddr += h->address_advance[opcode];
-			row.line += (uint32_t)h->line_advance[opcode];
-			add_row(m, row);
+			r.vaddr += h->address_advance[opcode];
+			r.line += (uint64_t)h->line_advance[opcode];
+			add_row(m, r);
 		} else if (opcode == 0) {
-			m->row = row;
-			run_extended(m, &at);
-			row = m->row;
+			m->registers = r;
+			at = run_extended(m, at);
+			r = m->registers;
 		} else {
-			run_standard(m, h, opcode, &at, &row);
+			run_standard(m, h, opcode, &at, &r);
 		}
 	}
 	m->lines->rows.count = m->start; /* without an end it covers nothing */
@@ -385,9 +430,26 @@ static void order_rows(struct machine *m)
 	m->lines->rows.capacity = m->lines->rows.count + 1;
 }
 
-void dwarf_lines_read(struct dwarf_lines *lines, struct dwarf_unit *u)
+/* False: what the rows cover cannot be told before all are there. */
+static bool read_rows(struct dwarf_lines *lines, const struct header *h, const struct dwarf_unit *u,
+	const struct dwarf_wanted *wanted)
 {
 	struct machine m = { .lines = lines, .file = u->file, .is_sorted = true, .in_order = true };
+
+	if (wanted->count > 0)
+		m.wanted = wanted;
+	start_sequence(&m);
+	run_program(&m, h);
+	if (m.is_sorted || !m.wanted)
+		order_rows(&m);
+	VEC_FREE(&m.sequences);
+	return m.is_sorted || !m.wanted;
+}
+
+void dwarf_lines_read(
+	struct dwarf_lines *lines, struct dwarf_unit *u, const struct dwarf_wanted *wanted)
+{
+	const struct dwarf_wanted all = { .count = 0 };
 	struct header h;
 
 	lines->unit = u;
@@ -395,10 +457,10 @@ void dwarf_lines_read(struct dwarf_lines *lines, struct dwarf_unit *u)
 		return;
 	read_files(lines, &h);
 	work_out_advances(&h);
-	start_sequence(&m);
-	run_program(&m, &h);
-	order_rows(&m);
-	VEC_FREE(&m.sequences);
+	if (read_rows(lines, &h, u, wanted))
+		return;
+	lines->rows.count = 0;
+	read_rows(lines, &h, u, &all);
 }
 
 void dwarf_lines_read_files(struct dwarf_lines *lines, struct dwarf_unit *u, uint64_t offset)

@@ -5,6 +5,7 @@
 #define SYMBOL_DWARF_LINES_H
 
 #include "symbol/dwarf_file.h"
+#include "symbol/dwarf_wanted.h"
 #include "symbol/text_pool.h"
 
 struct dwarf_row { /* holds until the next row's address */
@@ -26,9 +27,10 @@ struct dwarf_lines {
 	const struct dwarf_unit *unit;
 };
 
-/* Read the table at U's line_offset, with or without its rows.  LINES is empty before; it
- * stays so, or keeps what came before the damage, when the table is damaged. */
-void dwarf_lines_read(struct dwarf_lines *lines, struct dwarf_unit *u);
+/* Read the table at U's line_offset, with the rows that WANTED needs or without any.  LINES is
+ * empty before; it stays so, or keeps what came before the damage, when the table is damaged. */
+void dwarf_lines_read(
+	struct dwarf_lines *lines, struct dwarf_unit *u, const struct dwarf_wanted *wanted);
 void dwarf_lines_read_files(struct dwarf_lines *lines, struct dwarf_unit *u, uint64_t offset);
 void dwarf_lines_free(struct dwarf_lines *lines);
 

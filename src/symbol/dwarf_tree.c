@@ -6,48 +6,6 @@
 
 #include "symbol/dwarf_form.h"
 
-/* What a DIE means for the walk. */
-enum role {
-	ROLE_PASS, /* may hold anything */
-	ROLE_FUNCTION,
-	ROLE_INLINED,
-	ROLE_BLOCK, /* part of the function around it */
-	ROLE_NAMESPACE,
-	ROLE_TYPE, /* outside functions nothing in it has code; a lambda's is below its class */
-	ROLE_EMPTY, /* nothing that matters is inside */
-	ROLE_UNKNOWN = UINT8_MAX, /* not yet asked */
-};
-
-static uint8_t role_of_tag(uint16_t tag)
-{
-	switch (tag) {
-	case DW_TAG_subprogram:
-		return ROLE_FUNCTION;
-	case DW_TAG_inlined_subroutine:
-		return ROLE_INLINED;
-	case DW_TAG_lexical_block:
-	case DW_TAG_try_block:
-	case DW_TAG_catch_block:
-		return ROLE_BLOCK;
-	case DW_TAG_namespace:
-	case DW_TAG_module:
-		return ROLE_NAMESPACE;
-	case DW_TAG_class_type:
-	case DW_TAG_structure_type:
-	case DW_TAG_union_type:
-	case DW_TAG_interface_type:
-	case DW_TAG_enumeration_type:
-		return ROLE_TYPE;
-	case DW_TAG_array_type:
-	case DW_TAG_subroutine_type:
-	case DW_TAG_call_site:
-	case DW_TAG_GNU_call_site:
-		return ROLE_EMPTY;
-	default:
-		return ROLE_PASS;
-	}
-}
-
 /* What the DIEs at one depth stand in. */
 struct level {
 	uint32_t caller; /* the function around them: its index plus one; 0: none with code */
@@ -65,6 +23,9 @@ struct walk {
 	struct dwarf_unit *unit;
 	struct bytes at;
 	struct interval_list intervals;
+	const struct dwarf_wanted *wanted;
+	bool passes_over; /* functions that hold nothing wanted */
+	bool has_passed_over;
 	uint64_t ranges_left;
 	uint32_t depth; /* LEVELS[DEPTH] is where the next DIE stands */
 	uint32_t function; /* whose ranges are visited: its index */
@@ -169,18 +130,34 @@ static uint64_t origin_of(const struct dwarf_unit *u, const struct abbreviation 
 	return ref.file == u->file ? ref.offset : ref.offset | DWARF_ORIGIN_IN_ALT;
 }
 
-/* The index plus one of the function, when it has code; else 0. */
+/* Of the intervals from BEFORE on those where somebody will ask.  True: there are any. */
+static bool keep_wanted(struct walk *walk, size_t before)
+{
+	struct interval *list = walk->intervals.list.items;
+	size_t kept = before;
+
+	for (size_t i = before; i < walk->intervals.list.count; i++)
+		if (dwarf_wanted_in(walk->wanted, list[i].start, list[i].end))
+			list[kept++] = list[i];
+	walk->intervals.list.count = kept;
+	return kept > before;
+}
+
+/* The index plus one of the function, when it has code; else 0.  *IS_WANTED: somebody will ask for
+ * that code. */
 static uint32_t add_function(struct walk *walk, const struct abbreviation *a,
-	const struct function_values *values, uint64_t offset, uint32_t caller)
+	const struct function_values *values, uint64_t offset, uint32_t caller, bool *is_wanted)
 {
 	const size_t before = walk->intervals.list.count;
 
+	*is_wanted = false;
 	if (!dwarf_pcs_known(&values->pcs))
 		return 0;
 	walk->function = (uint32_t)walk->tree->functions.count;
 	dwarf_visit_ranges(walk->unit, &values->pcs, &walk->ranges_left, add_interval, walk);
 	if (walk->intervals.list.count == before)
 		return 0;
+	*is_wanted = keep_wanted(walk, before);
 	*VEC_PUSH(&walk->tree->functions) = (struct dwarf_function){
 		.origin = origin_of(walk->unit, a, values, offset),
 		.caller = caller,
@@ -217,6 +194,30 @@ static bool jump(struct walk *walk, uint64_t sibling)
 	return true;
 }
 
+/* Leave out what is inside the scope at OFFSET, up to SIBLING. */
+static bool jump_over_scope(struct walk *walk, uint64_t offset, uint64_t sibling)
+{
+	struct dwarf_scope *scope;
+
+	if (!jump(walk, sibling))
+		return false;
+	enter_scope(walk, offset);
+	scope = &walk->tree->scopes.items[walk->tree->scopes.count - 1];
+	scope->end = sibling;
+	scope->is_skipped = true;
+	return true;
+}
+
+/* Another function may stand inside, which has code elsewhere: seldom, so that is seen afterwards
+ * (is_answered()). */
+static bool pass_over(struct walk *walk, uint64_t offset, uint64_t sibling)
+{
+	if (!walk->passes_over || !jump_over_scope(walk, offset, sibling))
+		return false;
+	walk->has_passed_over = true;
+	return true;
+}
+
 /* False: the walk ends. */
 static bool walk_function(struct walk *walk, const struct abbreviation *a, uint64_t offset)
 {
@@ -224,16 +225,19 @@ static bool walk_function(struct walk *walk, const struct abbreviation *a, uint6
 	struct level below = { .in_function = true, .scope = here->scope };
 	const bool is_inlined = a->role == ROLE_INLINED;
 	struct function_values values;
+	bool is_wanted;
 
 	read_function(walk, a, &values);
 	/* A function is called, not inlined, wherever it stands. */
-	below.caller =
-		add_function(walk, a, &values, offset, is_inlined ? here->caller : 0);
+	below.caller = add_function(
+		walk, a, &values, offset, is_inlined ? here->caller : 0, &is_wanted);
 	if (is_inlined && below.caller == 0)
 		below.caller = here->caller;
 	if (!a->has_children)
 		return true;
 	if (a->is_declaration && !is_inlined && jump(walk, values.sibling))
+		return true;
+	if (!is_inlined && !is_wanted && pass_over(walk, offset, values.sibling))
 		return true;
 	if (!is_inlined)
 		below.scope = below.own_scope = enter_scope(walk, offset);
@@ -260,29 +264,20 @@ static bool may_be_skipped(uint8_t role, bool in_function)
 	return role == ROLE_EMPTY || (!in_function && role != ROLE_NAMESPACE && role != ROLE_BLOCK);
 }
 
+/* A DIE with children that is no function. */
 static bool walk_other(struct walk *walk, const struct abbreviation *a, uint64_t offset)
 {
 	const struct level *here = &walk->levels[walk->depth];
 	struct level below = { .in_function = here->in_function, .scope = here->scope };
 	const bool is_scope = a->role == ROLE_TYPE || a->role == ROLE_NAMESPACE;
 
-	if (a->has_children && may_be_skipped(a->role, here->in_function)) {
+	if (may_be_skipped(a->role, here->in_function)) {
 		const uint64_t sibling = read_sibling(walk, a);
 
-		if (jump(walk, sibling)) {
-			if (is_scope) {
-				enter_scope(walk, offset);
-				walk->tree->scopes.items[walk->tree->scopes.count - 1].end =
-					sibling;
-				walk->tree->scopes.items[walk->tree->scopes.count - 1].is_skipped =
-					true;
-			}
+		if (is_scope ? jump_over_scope(walk, offset, sibling) : jump(walk, sibling))
 			return true;
-		}
 	}
 	dwarf_skip_die(walk->unit, a, &walk->at);
-	if (!a->has_children)
-		return true;
 	if (a->role == ROLE_BLOCK)
 		below.caller = here->caller;
 	if (is_scope)
@@ -304,27 +299,29 @@ static bool walk_die(struct walk *walk)
 {
 	const uint64_t offset = dwarf_offset_of(walk->unit, &walk->at);
 	const uint64_t code = bytes_uleb128(&walk->at);
-	struct abbreviation *a;
+	const struct abbreviation *a;
 
 	if (code == 0)
 		return bytes_ok(&walk->at) && ascend(walk);
-	a = (struct abbreviation *)dwarf_abbreviation(walk->unit, code);
+	a = dwarf_abbreviation(walk->unit, code);
 	if (!a)
 		return false;
-	if (a->role == ROLE_UNKNOWN)
-		a->role = role_of_tag(a->tag);
+	if (!a->has_children && a->role != ROLE_FUNCTION && a->role != ROLE_INLINED) {
+		dwarf_skip_die(walk->unit, a, &walk->at); /* most of them */
+		return true;
+	}
 	if (a->role == ROLE_FUNCTION || a->role == ROLE_INLINED)
 		return walk_function(walk, a, offset);
 	return walk_other(walk, a, offset);
 }
 
-void dwarf_tree_read(struct dwarf_tree *tree, struct dwarf_unit *u)
+static void walk_unit(struct walk *walk)
 {
-	struct walk *walk = xcalloc(1, sizeof(*walk));
+	struct dwarf_unit *u = walk->unit;
 	const struct abbreviation *root;
 
-	walk->tree = tree;
-	walk->unit = u;
+	walk->tree->functions.count = walk->tree->scopes.count = 0;
+	walk->intervals.list.count = 0;
 	walk->at = dwarf_unit_at(u, u->first_die);
 	walk->ranges_left = dwarf_ranges_limit(u);
 	root = dwarf_abbreviation(u, bytes_uleb128(&walk->at));
@@ -335,7 +332,34 @@ void dwarf_tree_read(struct dwarf_tree *tree, struct dwarf_unit *u)
 			;
 	}
 	interval_map_build(
-		&tree->map, walk->intervals.list.items, walk->intervals.list.count);
+		&walk->tree->map, walk->intervals.list.items, walk->intervals.list.count);
+}
+
+/* Every wanted address has its function, or nothing was passed over that could be it. */
+static bool is_answered(const struct walk *walk)
+{
+	uint32_t function;
+
+	for (size_t i = 0; walk->has_passed_over && i < walk->wanted->count; i++)
+		if (!interval_map_find(&walk->tree->map, walk->wanted->vaddrs[i], &function))
+			return false;
+	return true;
+}
+
+void dwarf_tree_read(
+	struct dwarf_tree *tree, struct dwarf_unit *u, const struct dwarf_wanted *wanted)
+{
+	struct walk *walk = xcalloc(1, sizeof(*walk));
+
+	walk->tree = tree;
+	walk->unit = u;
+	walk->wanted = wanted;
+	walk->passes_over = wanted->count > 0;
+	walk_unit(walk);
+	if (!is_answered(walk)) {
+		walk->passes_over = false;
+		walk_unit(walk);
+	}
 	VEC_FREE(&walk->intervals.list);
 	free(walk);
 }
@@ -360,7 +384,6 @@ static uint64_t scope_below(struct dwarf_unit *u, uint64_t outer, uint64_t offse
 		const uint64_t here = dwarf_offset_of(u, &at);
 		const uint64_t code = bytes_uleb128(&at);
 		const struct abbreviation *a = code ? dwarf_abbreviation(u, code) : NULL;
-		uint8_t role;
 
 		if (code == 0) {
 			if (depth-- == 0)
@@ -374,8 +397,8 @@ static uint64_t scope_below(struct dwarf_unit *u, uint64_t outer, uint64_t offse
 			continue;
 		if (++depth == DWARF_DEPTH_MAX)
 			return outer;
-		role = role_of_tag(a->tag);
-		around[depth] = role == ROLE_TYPE || role == ROLE_NAMESPACE || role == ROLE_FUNCTION
+		around[depth] = a->role == ROLE_TYPE || a->role == ROLE_NAMESPACE ||
+				a->role == ROLE_FUNCTION
 			? here
 			: around[depth - 1];
 	}

@@ -6,6 +6,7 @@
 #define SYMBOL_DWARF_TREE_H
 
 #include "symbol/dwarf_file.h"
+#include "symbol/dwarf_wanted.h"
 #include "symbol/interval_map.h"
 
 /* A function, or one place where it is inlined. */
@@ -34,8 +35,9 @@ struct dwarf_tree {
 	struct interval_map map; /* owners are indices of FUNCTIONS */
 };
 
-/* TREE is zeroed before. */
-void dwarf_tree_read(struct dwarf_tree *tree, struct dwarf_unit *u);
+/* TREE is zeroed before.  Its map is right where WANTED says. */
+void dwarf_tree_read(
+	struct dwarf_tree *tree, struct dwarf_unit *u, const struct dwarf_wanted *wanted);
 void dwarf_tree_free(struct dwarf_tree *tree);
 
 /* The scope around the DIE at OFFSET, by its own offset.  False: it lies in its unit, or OFFSET

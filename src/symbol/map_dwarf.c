@@ -53,7 +53,7 @@ static uint32_t file_number(struct conversion *c, struct numbers *known,
 static uint32_t function_number(struct conversion *c, uint32_t index)
 {
 	uint32_t *known = &c->functions.list.items[index];
-	struct dwarf_file *f = dwarf_function_unit(c->loaded)->file;
+	struct dwarf_file *f = dwarf_function_unit(c->loaded->unit)->file;
 	const struct dwarf_name *name;
 
 	if (*known != UNKNOWN)

@@ -15,6 +15,8 @@
 #include "symbol/text_pool.h"
 #include "symbol/trail.h"
 
+struct unit_queue;
+
 /* What a source may read.  All of it outlives the source's state. */
 struct source_input {
 	const char *path; /* the module's, "" for none; its file may be another build */
@@ -26,6 +28,7 @@ struct source_input {
 	const char *const *debug_folders, *const *stores; /* of the options */
 	struct text_pool *texts; /* keeps every string that a source gives out */
 	struct trail *trail; /* where sources looked for more files; NULL: nobody asks */
+	struct unit_queue *queue; /* where units are read ahead; NULL: nowhere */
 };
 
 struct source_frame {
@@ -59,6 +62,9 @@ struct source {
 	/* Which batch VADDR belongs to: addresses of one are cheap to ask for together.  NULL: it
 	 * does not matter. */
 	uint64_t (*batch)(void *state, uint64_t vaddr);
+	/* The COUNT sorted VADDRS of one BATCH will be asked for, after what was expected before.
+	 * NULL: where BATCH is. */
+	void (*expect)(void *state, uint64_t batch, const uint64_t *vaddrs, size_t count);
 	/* The segments of the module's file, as far as the source knows.  NULL: it does not. */
 	size_t (*segments)(void *state, const struct binary_segment **segments);
 	/* Visit every address where the answer may become another one.  NULL: map_dwarf.c knows

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "symbol/debug_file.h"
+#include "symbol/dwarf_form.h"
 #include "symbol/dwarf_name.h"
 #include "symbol/dwarf_state.h"
 #include "symbol/source.h"
@@ -41,6 +42,7 @@ static struct dwarf_state *open_file(const struct source_input *input, const str
 	d = xcalloc(1, sizeof(*d));
 	d->file = file;
 	d->texts = input->texts;
+	d->cache.queue = input->queue;
 	d->split = dwarf_split_new(b, input->path, input->trail);
 	unit_index_build(&d->index, file);
 	if (unit_index_is_empty(&d->index)) {
@@ -92,7 +94,7 @@ static bool resolve_in(struct dwarf_state *d, struct dwarf_unit *u, uint64_t vad
 	bool has_row;
 
 	dwarf_split_open(d->split, u);
-	loaded = dwarf_cache_get(&d->cache, u);
+	loaded = dwarf_cache_get_for(&d->cache, u, vaddr);
 	has_row = read_row(d, loaded, vaddr, &frame);
 	if (!interval_map_find(&loaded->tree.map, vaddr, &index)) {
 		if (has_row)
@@ -102,7 +104,7 @@ static bool resolve_in(struct dwarf_state *d, struct dwarf_unit *u, uint64_t vad
 	for (int i = 0; i < DWARF_DEPTH_MAX; i++) {
 		const struct dwarf_function *function = &loaded->tree.functions.items[index];
 		const struct dwarf_name *name = dwarf_name_of(
-			dwarf_function_unit(loaded)->file, &d->cache, d->texts, function->origin);
+			dwarf_function_unit(u)->file, &d->cache, d->texts, function->origin);
 
 		frame.linkage_name = name->linkage_name;
 		frame.name = name->name;
@@ -138,7 +140,20 @@ static uint64_t dwarf_state_batch(void *state, uint64_t vaddr)
 	struct unit_search search = { .vaddr = vaddr };
 	const struct dwarf_unit *u = unit_index_next(&d->index, &search);
 
-	return u ? u->offset + 1 : 0;
+	return u ? u->first_die : 0;
+}
+
+static void dwarf_state_expect(
+	void *state, uint64_t batch, const uint64_t *vaddrs, size_t count)
+{
+	struct dwarf_state *d = state;
+	struct dwarf_unit *u = batch ? dwarf_file_unit(d->file, batch) : NULL;
+
+	if (!u || !d->cache.queue)
+		return;
+	dwarf_split_open(d->split, u);
+	dwarf_unit_prepare(u);
+	unit_queue_add(d->cache.queue, u, dwarf_wanted_copy(vaddrs, count));
 }
 
 const struct source source_dwarf = {
@@ -148,5 +163,6 @@ const struct source source_dwarf = {
 	.open = dwarf_state_open,
 	.resolve = dwarf_state_resolve,
 	.batch = dwarf_state_batch,
+	.expect = dwarf_state_expect,
 	.close = dwarf_state_close,
 };

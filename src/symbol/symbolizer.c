@@ -15,6 +15,7 @@
 #include "symbol/search.h"
 #include "symbol/source.h"
 #include "symbol/text_pool.h"
+#include "symbol/unit_queue.h"
 
 /* In the order in which they are asked. */
 static const struct source *const sources[] = { &source_map, &source_dwarf, &source_go,
@@ -23,6 +24,7 @@ static const struct source *const sources[] = { &source_map, &source_dwarf, &sou
 	&source_plt, &source_init, &source_fde };
 
 struct symbol_module {
+	size_t number; /* of the symbolizer's modules */
 	char *path;
 	struct build_id build_id; /* what the process ran; size 0: unknown */
 	uint64_t content_id; /* of it, when it has no build-ID; 0: unknown */
@@ -40,6 +42,7 @@ struct symbolizer {
 	struct symbolizer_options options;
 	struct text_pool *texts;
 	struct demangler *demangler;
+	struct unit_queue *queue; /* of all modules */
 	VEC(struct symbol_module *) modules;
 	struct table by_identity;
 	struct source_frames found; /* of the last question, as the sources gave it */
@@ -53,6 +56,7 @@ struct symbolizer *symbolizer_new(const struct symbolizer_options *options)
 	if (options)
 		s->options = *options;
 	s->texts = text_pool_new();
+	s->queue = unit_queue_new();
 	s->demangler = demangler_new(s->texts, s->options.demangle);
 	return s;
 }
@@ -72,6 +76,7 @@ void symbolizer_free(struct symbolizer *s)
 {
 	if (!s)
 		return;
+	unit_queue_free(s->queue); /* the modules' units are in it */
 	for (size_t i = 0; i < s->modules.count; i++)
 		module_free(s->modules.items[i]);
 	VEC_FREE(&s->modules);
@@ -124,6 +129,7 @@ static void open_sources(const struct symbolizer *s, struct symbol_module *m)
 		.build_id = &m->build_id,
 		.debug_folders = s->options.debug_folders,
 		.texts = s->texts,
+		.queue = s->queue,
 		.trail = &m->found.trail };
 	search_own_path(&m->found);
 	add_files(m);
@@ -294,6 +300,7 @@ static struct symbol_module *module_new(
 {
 	struct symbol_module *m = xcalloc(1, sizeof(*m));
 
+	m->number = s->modules.count;
 	m->path = xstrdup(identity->path);
 	m->build_id = *identity->build_id;
 	m->content_id = identity->content_id;
@@ -512,20 +519,73 @@ void symbolizer_resolve(struct symbolizer *s, struct symbol_module *m, uint64_t 
 		.is_folded = resolved && module_is_folded(m, vaddr) };
 }
 
-uint64_t symbol_module_batch(const struct symbol_module *m, uint64_t vaddr)
+/* The source that takes addresses in batches; NULL: none does, as far as is known. */
+static const struct source *batching_source(const struct symbol_module *m, void **state)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
-		if (m->states[i] && sources[i]->batch)
-			return sources[i]->batch(m->states[i], vaddr);
-	return 0;
+		if (m->states[i] && sources[i]->batch) {
+			*state = m->states[i];
+			return sources[i];
+		}
+	return NULL;
 }
 
-bool symbol_module_has_batches(const struct symbol_module *m)
+static uint64_t batch_of(const struct symbol_question *q)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
-		if (m->states[i] && sources[i]->batch)
-			return true;
-	return false;
+	void *state;
+	const struct source *source = batching_source(q->module, &state);
+
+	return source ? source->batch(state, q->vaddr) : 0;
+}
+
+static int by_batch(const void *left, const void *right)
+{
+	const struct symbol_question *a = left, *b = right;
+
+	if (a->module != b->module)
+		return a->module->number < b->module->number ? -1 : 1;
+	if (a->batch != b->batch)
+		return a->batch < b->batch ? -1 : 1;
+	if (a->vaddr != b->vaddr)
+		return a->vaddr < b->vaddr ? -1 : 1;
+	return a->number < b->number ? -1 : a->number > b->number;
+}
+
+/* The questions of one batch, which QUESTIONS begins with: how many. */
+static size_t expect_batch(const struct symbol_question *questions, size_t count)
+{
+	const struct symbol_module *m = questions[0].module;
+	const uint64_t batch = questions[0].batch;
+	uint64_t *vaddrs;
+	size_t size = 1;
+	void *state;
+	const struct source *source = batching_source(m, &state);
+
+	while (size < count && questions[size].module == m && questions[size].batch == batch)
+		size++;
+	if (!source)
+		return size;
+	vaddrs = xreallocarray(NULL, size, sizeof(*vaddrs));
+	for (size_t i = 0; i < size; i++)
+		vaddrs[i] = questions[i].vaddr;
+	source->expect(state, batch, vaddrs, size);
+	free(vaddrs);
+	return size;
+}
+
+#define THREAD_BYTES (4u << 20)
+
+void symbolizer_plan(struct symbolizer *s, struct symbol_question *questions, size_t count)
+{
+	unit_queue_clear(s->queue);
+	for (size_t i = 0; i < count; i++)
+		questions[i].batch = batch_of(&questions[i]);
+	if (count > 0)
+		qsort(questions, count, sizeof(*questions), by_batch);
+	for (size_t i = 0; i < count;)
+		i += expect_batch(&questions[i], count - i);
+	unit_queue_start(s->queue,
+		s->options.thread_bytes ? s->options.thread_bytes : THREAD_BYTES);
 }
 
 enum symbol_verdict symbol_module_verdict(const struct symbol_module *m)

@@ -3,7 +3,8 @@
  *
  * A module is one build of one ELF file.  Its sources are tried in a fixed order behind
  * source.h; "not here" asks the next one and is never an error.  A file whose build-ID is
- * not the module's is never used.  Single-threaded; exits for want of memory; never prints.
+ * not the module's is never used.  To be called by one thread; exits for want of memory; never
+ * prints.
  */
 #ifndef SYMBOL_SYMBOLIZER_H
 #define SYMBOL_SYMBOLIZER_H
@@ -33,6 +34,7 @@ struct symbolizer_options {
 	const char *const *pprof_folders;
 	const struct symbol_fetching *fetching; /* NULL: nothing is fetched */
 	enum demangle_style demangle;
+	uint64_t thread_bytes; /* of DWARF that are work for two threads; 0: some megabytes */
 };
 
 #define SYMBOL_ANSWERS_MAX 16
@@ -135,11 +137,19 @@ bool symbol_module_vaddr(const struct symbol_module *m, uint64_t mapping_offset,
 void symbolizer_resolve(struct symbolizer *s, struct symbol_module *m, uint64_t vaddr,
 	struct symbol_frames *out);
 
-/* Addresses of equal number are cheap to ask for one after the other: a batch that is sorted by
- * module and by this number reads each compilation unit once. */
-uint64_t symbol_module_batch(const struct symbol_module *m, uint64_t vaddr);
-/* False: one address costs as much as the other in any order, as far as is known. */
-bool symbol_module_has_batches(const struct symbol_module *m);
+/* An address that will be asked for. */
+struct symbol_question {
+	struct symbol_module *module;
+	uint64_t vaddr;
+	uint32_t number; /* the caller's own */
+	uint64_t batch; /* symbolizer_plan()'s */
+};
+
+/* Put QUESTIONS, all that come next, in the order in which they are cheap to ask: each compilation
+ * unit is read once, and no more of it than is asked for.  Where there is work for two a thread
+ * reads ahead, until all is asked or S is freed.  Answers are the same without a plan, with another
+ * one, or in another order. */
+void symbolizer_plan(struct symbolizer *s, struct symbol_question *questions, size_t count);
 
 enum symbol_verdict symbol_module_verdict(const struct symbol_module *m);
 /* Files, lines and inlined functions are known, not names alone. */

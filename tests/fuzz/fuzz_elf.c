@@ -34,10 +34,25 @@ static void resolve(struct symbolizer *s, struct symbol_module *m, uint64_t vadd
 			strlen(frames.frames[i].name) <= 65536 && frames.frames[i].file);
 }
 
+/* What is planned is read for itself, all else with the whole unit. */
+static void resolve_some_as_planned(struct symbolizer *s, struct symbol_module *m)
+{
+	struct symbol_question questions[64];
+	const size_t count = sizeof(questions) / sizeof(*questions);
+
+	for (size_t i = 0; i < count; i++)
+		questions[i] = (struct symbol_question){
+			.module = m, .vaddr = i % 8 ? i * 0x71 : UINT64_C(1) << i };
+	symbolizer_plan(s, questions, count);
+	for (size_t i = 0; i < count; i++)
+		resolve(s, m, questions[i].vaddr);
+}
+
 static void resolve_all_over(struct symbolizer *s, struct symbol_module *m)
 {
 	uint64_t vaddr;
 
+	resolve_some_as_planned(s, m);
 	for (vaddr = 0; vaddr < 0x2000; vaddr += 0x1d)
 		resolve(s, m, vaddr);
 	for (int bit = 0; bit < 64; bit++)
