@@ -244,8 +244,8 @@ static uint32_t search_word(const struct cfi_table *table, uint64_t index)
 	return word;
 }
 
-/* The vaddr of the FDE of the last function that starts at or before VADDR; 0: none. */
-static uint64_t search(const struct cfi_table *table, uint64_t vaddr)
+/* How many functions of the search table start at or before VADDR. */
+static uint32_t search(const struct cfi_table *table, uint64_t vaddr)
 {
 	const int64_t wanted = (int64_t)(vaddr - table->header_vaddr);
 	uint32_t low = 0, high = table->search_count;
@@ -258,10 +258,14 @@ static uint64_t search(const struct cfi_table *table, uint64_t vaddr)
 		else
 			high = middle;
 	}
-	if (low == 0)
-		return 0;
+	return low;
+}
+
+/* What the search table says of function INDEX: its start, or (1) its FDE. */
+static uint64_t search_vaddr(const struct cfi_table *table, uint64_t index, uint32_t which)
+{
 	return table->header_vaddr +
-		(uint64_t)(int64_t)(int32_t)search_word(table, 2 * (uint64_t)(low - 1) + 1);
+		(uint64_t)(int64_t)(int32_t)search_word(table, 2 * index + which);
 }
 
 static bool walk(const struct cfi_table *table, uint64_t vaddr, struct fde *fde)
@@ -280,12 +284,12 @@ static bool walk(const struct cfi_table *table, uint64_t vaddr, struct fde *fde)
 
 static bool find_fde(const struct cfi_table *table, uint64_t vaddr, struct fde *fde)
 {
-	uint64_t at;
+	uint32_t count;
 
 	if (table->search_count == 0)
 		return walk(table, vaddr, fde);
-	at = search(table, vaddr);
-	if (!at || !read_fde(table, at, fde))
+	count = search(table, vaddr);
+	if (count == 0 || !read_fde(table, search_vaddr(table, count - 1, 1), fde))
 		return false;
 	/* Of a function without code and one behind it at the same place lld has the first in the
 	 * table, without the second (seen in libLLVM). */
@@ -293,6 +297,22 @@ static bool find_fde(const struct cfi_table *table, uint64_t vaddr, struct fde *
 		if (!read_fde(table, fde->next_vaddr, fde))
 			return false;
 	return vaddr >= fde->start && vaddr < fde->end;
+}
+
+void cfi_find_gap(const struct cfi_table *table, uint64_t vaddr, uint64_t *low, uint64_t *high)
+{
+	struct fde fde;
+	uint32_t count;
+
+	*low = 0;
+	*high = UINT64_MAX;
+	if (!table->data || table->search_count == 0)
+		return;
+	count = search(table, vaddr);
+	if (count > 0 && read_fde(table, search_vaddr(table, count - 1, 1), &fde))
+		*low = fde.end;
+	if (count < table->search_count)
+		*high = search_vaddr(table, count, 0);
 }
 
 /* --- running the instructions --- */

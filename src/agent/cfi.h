@@ -102,6 +102,10 @@ bool cfi_table_open(struct cfi_table *table) MUST_CHECK;
 bool cfi_find_row(const struct cfi_table *table, uint64_t vaddr, struct cfi_machine *machine)
 	MUST_CHECK;
 
+/* No FDE covers VADDR: where the code begins and ends that none covers, as far as the tables tell;
+ * 0 and UINT64_MAX where they do not. */
+void cfi_find_gap(const struct cfi_table *table, uint64_t vaddr, uint64_t *low, uint64_t *high);
+
 /* From the registers of one frame to its caller's, by ROW.  *REGISTERS is changed only when it
  * says CFI_STEPPED; then rsp is the CFA unless a rule says otherwise, CFA_OUT (may be NULL) the
  * CFA. */

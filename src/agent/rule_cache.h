@@ -19,6 +19,8 @@ enum shape {
 	SHAPE_OUTERMOST, /* no caller */
 	SHAPE_FRAME_POINTER, /* no unwind information: a checked step along rbp */
 	SHAPE_FULL, /* run the call frame information each time */
+	SHAPE_CODE_RSP, /* CFA = rsp + offset, as the instructions have it: to be checked */
+	SHAPE_CODE, /* the instructions have it, but not so: not cached, see scratch->exit */
 	SHAPE_INJECTED, /* not really there yet: a call that Go's preemption put in */
 };
 

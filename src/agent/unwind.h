@@ -16,6 +16,7 @@
 #include <ucontext.h>
 
 #include "agent/cfi.h"
+#include "agent/code_exit.h"
 #include "agent/stack_memory.h"
 #include "agent/unwind_deep.h"
 #include "agent/unwind_trail.h"
@@ -26,6 +27,8 @@ struct unwind_scratch {
 	struct stack_memory memory;
 	struct cfi_registers registers;
 	struct cfi_machine machine;
+	struct code_exit_way way;
+	struct code_exit exit; /* of the walk's latest frame in code without unwind information */
 	struct deep_walk deep;
 	struct unwind_trail trail;
 };

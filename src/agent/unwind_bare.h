@@ -9,6 +9,11 @@
  * the thread's, with rbp kept (runtime.asmcgocall): there the caller's frame may lie anywhere.
  */
 bool bare_step(struct walk *w, union rule rule);
+/* The way out of the code was read from its instructions (SHAPE_CODE_RSP, SHAPE_CODE).  Where
+ * what they lead to is no return address, the frame is left as by bare_step(). */
+bool bare_step_code(struct walk *w, union rule rule);
+/* Code of no library. */
+bool bare_step_generated(struct walk *w, union rule rule);
 /* As if nothing had been called (SHAPE_INJECTED): on with what the preemption interrupted. */
 bool bare_step_injected(struct walk *w, union rule rule);
 /* Called through a null or wild function pointer: nothing is at the pc, but the call has pushed

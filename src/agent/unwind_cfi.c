@@ -100,7 +100,7 @@ static inline bool walk_frame(struct walk *w, bool *again)
 	if (UNLIKELY(rule.shape == SHAPE_NONE)) {
 		if (!push_frame(w, spool_frame_of(0, pc)))
 			return false;
-		return bare_step_wild(w) || bare_step(w, rule);
+		return bare_step_wild(w) || bare_step_generated(w, rule);
 	}
 	if (UNLIKELY(rule.shape == SHAPE_INJECTED))
 		return bare_step_injected(w, rule);
@@ -118,6 +118,8 @@ static inline bool walk_frame(struct walk *w, bool *again)
 		return arrive_at_root(w, rule);
 	if (rule.shape == SHAPE_FRAME_POINTER)
 		return bare_step(w, rule);
+	if (rule.shape == SHAPE_CODE_RSP || rule.shape == SHAPE_CODE)
+		return bare_step_code(w, rule);
 	return step_full(w, pc, rule, again);
 }
 

@@ -8,4 +8,7 @@
  * library is there. */
 union rule unwind_rule_find(struct walk *w, uint64_t pc);
 
+/* The walk is in code of no library.  True: its instructions lead on, by scratch->exit. */
+bool unwind_rule_of_generated(struct walk *w);
+
 #endif
