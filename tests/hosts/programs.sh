@@ -160,7 +160,6 @@ prepare_gcc() {
 	done
 	echo 'int main(void) { return f1_1(3) & 0; }' >>unit1.c
 }
-least_gcc=0.97 # libzstd's assembler has no unwind tables
 run_gcc() { "$@" gcc -O2 -flto -fuse-linker-plugin -o linked unit1.c unit2.c unit3.c; }
 
 prepare_rust() {
@@ -199,7 +198,6 @@ run_ffmpeg() {
 		-f framemd5 -fflags +bitexact -flags:v +bitexact -
 }
 assembly_ffmpeg=yes
-least_ffmpeg=0.75
 hot_ffmpeg() { echo 'libav|ff_|encode' 0.2; }
 
 # --- servers: what their client sees is the output; they end by a signal ---
