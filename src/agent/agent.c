@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/alloc_sampler.h"
@@ -19,6 +20,7 @@
 #include "agent/keeper.h"
 #include "agent/labels.h"
 #include "agent/libc_kind.h"
+#include "agent/loaded_object.h"
 #include "agent/mappings.h"
 #include "agent/modules.h"
 #include "agent/own_process.h"
@@ -39,6 +41,7 @@ static struct spool_writer writers[2]; /* a process's and its child's, in turn *
 static struct spool_writer *spool = &writers[0];
 static uint64_t stop_monotonic_ns; /* also of what fork() makes of this process */
 static char spool_path[SETTINGS_TEXT_MAX];
+static bool recorder_sees_spool; /* and not another folder of that name, in a container */
 
 static enum { NOT_STARTED, RECORDING, STOPPED } state;
 static pid_t owner; /* the process STATE is about */
@@ -106,10 +109,8 @@ static const char *own_file(void)
 static void record_texts(void)
 {
 	char text[PATH_MAX];
-	ssize_t length = readlink("/proc/self/exe", text, sizeof(text) - 1);
 
-	text[length > 0 ? length : 0] = '\0';
-	spool_append_text(spool, SPOOL_TEXT_EXECUTABLE, text);
+	spool_append_text(spool, SPOOL_TEXT_EXECUTABLE, object_program_path());
 	spool_append_text(spool, SPOOL_TEXT_FOLDER, getcwd(text, sizeof(text)) ? text : "/");
 	spool_append_text(spool, SPOOL_TEXT_OUTPUT, settings.file);
 	spool_append_text(spool, SPOOL_TEXT_OPTIONS, settings.raw ? "raw" : "");
@@ -281,6 +282,8 @@ static void start(void)
 			say("cannot make a spool in ", settings.spool);
 		return;
 	}
+	recorder_sees_spool = settings.recorder_pid &&
+		settings_folder_identity(settings.spool) == settings.recorder_folder;
 	record_texts();
 	modules_start(spool);
 	dl_watch_start();
@@ -313,10 +316,17 @@ __attribute__((constructor)) static void on_load(void)
 
 /* --- stop --- */
 
+/* In a pid namespace of its own this process cannot ask for the recorder, who sees it all the
+ * same: the spool is kept for that one, or for "plugprof recover". */
 static bool recorder_is_there(void)
 {
-	return settings.recorder_pid &&
-		raw_syscall3(SYS_kill, settings.recorder_pid, 0, 0) != -ESRCH;
+	struct stat own;
+
+	if (!recorder_sees_spool)
+		return false;
+	if (raw_syscall3(SYS_kill, settings.recorder_pid, 0, 0) != -ESRCH)
+		return true;
+	return stat("/proc/self/ns/pid", &own) < 0 || own.st_ino != settings.recorder_namespace;
 }
 
 /* The recorder wants to see its own child's, even when it is empty. */

@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "base/content_id.h"
 #include "base/syscalls.h"
@@ -197,22 +198,33 @@ static const char *find_descriptor(const char *name)
 	return read_link(name, path_buffer, sizeof(path_buffer)) ? path_buffer : name;
 }
 
+static const char *make_absolute(const char *name)
+{
+	if (name[0] == '/' || name[0] == '\0')
+		return name;
+	if (raw_syscall3(SYS_getcwd, (long)path_buffer, PATH_MAX, 0) <= 0 ||
+		!put_path(path_buffer, sizeof(path_buffer), path_buffer, name))
+		return name;
+	return path_buffer;
+}
+
+const char *object_program_path(void)
+{
+	const char *started_as = (const char *)getauxval(AT_EXECFN);
+
+	if (read_link("/proc/self/exe", path_buffer, sizeof(path_buffer)))
+		return path_buffer;
+	return make_absolute(started_as ? started_as : ""); /* there is no /proc */
+}
+
 const char *object_find_path(const struct loaded_object *o)
 {
 	if (o->flags & SPOOL_MODULE_VDSO)
 		return "[vdso]";
 	if (o->flags & SPOOL_MODULE_MAIN)
-		return read_link("/proc/self/exe", path_buffer, sizeof(path_buffer)) ?
-			path_buffer :
-			o->name;
-	if (object_name_means_descriptor(o->name))
-		return find_descriptor(o->name);
-	if (o->name[0] == '/' || o->name[0] == '\0')
-		return o->name;
-	if (raw_syscall3(SYS_getcwd, (long)path_buffer, PATH_MAX, 0) <= 0 ||
-		!put_path(path_buffer, sizeof(path_buffer), path_buffer, o->name))
-		return o->name;
-	return path_buffer;
+		return object_program_path();
+	return object_name_means_descriptor(o->name) ? find_descriptor(o->name) :
+						       make_absolute(o->name);
 }
 
 /* ld.so relocates the dynamic section's pointers in place, but not the vdso's. */

@@ -49,6 +49,8 @@ void object_find_unwind(const struct loaded_object *o, struct cfi_table *table);
 /* The absolute path: the loader keeps a relative name as it was given, and one that means a
  * descriptor (/proc/self/fd/5) means the file behind it.  Valid until the next call. */
 const char *object_find_path(const struct loaded_object *o);
+/* The same of the program.  Valid until the next call of either. */
+const char *object_program_path(void);
 bool object_name_means_descriptor(const char *name);
 /* One such is about to be opened: remember the file behind it.  Not with object_find_path() at
  * the same time. */

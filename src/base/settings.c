@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/compiler.h"
+#include "base/hash.h"
 
 #define FIELD(field) offsetof(struct settings, field)
 #define SECOND_NS UINT64_C(1000000000)
@@ -47,6 +48,8 @@ const struct setting settings_table[] = {
 		"record no program with such a name" },
 	{ "session", SETTING_NUMBER, FIELD(session), 0, UINT64_MAX, NULL, NULL },
 	{ "recorder", SETTING_NUMBER, FIELD(recorder_pid), 0, UINT32_MAX, NULL, NULL },
+	{ "pid-namespace", SETTING_NUMBER, FIELD(recorder_namespace), 0, UINT64_MAX, NULL, NULL },
+	{ "recorder-folder", SETTING_NUMBER, FIELD(recorder_folder), 0, UINT64_MAX, NULL, NULL },
 };
 const size_t settings_count = ARRAY_SIZE(settings_table);
 
@@ -376,6 +379,13 @@ bool settings_format(const struct settings *s, char *text, size_t size)
 	if (t.at > text)
 		t.at[-1] = '\0'; /* the last comma */
 	return true;
+}
+
+uint64_t settings_folder_identity(const char *folder)
+{
+	struct stat st;
+
+	return stat(folder, &st) == 0 ? hash_mix(hash_add(st.st_dev, st.st_ino)) : 0;
 }
 
 void settings_spool_folder(char folder[static SETTINGS_TEXT_MAX])

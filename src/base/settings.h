@@ -40,6 +40,8 @@ struct settings {
 	uint64_t duration_ns; /* 0: to the end */
 	uint64_t session; /* of a "plugprof record"; 0: none */
 	uint32_t recorder_pid;
+	uint64_t recorder_namespace; /* inode of its pid namespace */
+	uint64_t recorder_folder; /* settings_folder_identity() of where it looks for spools */
 	char file[SETTINGS_TEXT_MAX]; /* template of the profile's name */
 	char spool[SETTINGS_TEXT_MAX]; /* folder; "": settings_spool_folder() */
 	char include[SETTINGS_PATTERNS_MAX]; /* fnmatch(3) patterns of program names, a:b */
@@ -80,6 +82,9 @@ bool settings_set(struct settings *s, const char *name, const char *value, char 
 
 /* The string that settings_parse() reads back as *S.  False: does not fit. */
 bool settings_format(const struct settings *s, char *text, size_t size);
+
+/* The same for the same folder in whatever mount namespace; 0: there is no such folder. */
+uint64_t settings_folder_identity(const char *folder);
 
 /* Where spools are when nobody says otherwise: $XDG_RUNTIME_DIR/plugprof if that is on a
  * folder of our own, else /dev/shm/plugprof-UID. */

@@ -73,6 +73,13 @@ static uint64_t random_session(void)
 	return session ? session : 1;
 }
 
+static uint64_t own_namespace(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) == 0 ? st.st_ino : 0;
+}
+
 /* Fail now rather than after an hour of recording. */
 static bool check_places(const struct settings *s)
 {
@@ -245,8 +252,8 @@ static void say_nothing_came(const struct record_options *o, const char *program
 	if (o->settings.include[0] || o->settings.exclude[0])
 		message("no program that ran is one to record: see --include and --exclude");
 	else
-		message("%s left no samples: a static or setuid program, or one that cannot be "
-			"preloaded",
+		message("%s left no samples: a static or setuid program, one that cannot be "
+			"preloaded, or one that sees another spool folder (a container)",
 			program);
 }
 
@@ -356,6 +363,7 @@ int cmd_record(int argc, char **argv)
 	}
 	options.settings.session = random_session();
 	options.settings.recorder_pid = (uint32_t)getpid();
+	options.settings.recorder_namespace = own_namespace();
 	if (options.settings.off) {
 		/* Where the command line is not ours to change. */
 		if (!options.quiet)
@@ -367,8 +375,12 @@ int cmd_record(int argc, char **argv)
 			program);
 		status = run_without(program, argv + first);
 	} else {
-		status = check_places(&options.settings) ? run(&options, program, argv + first) :
-							    EXIT_OWN_ERROR;
+		status = EXIT_OWN_ERROR;
+		if (check_places(&options.settings)) {
+			options.settings.recorder_folder =
+				settings_folder_identity(options.settings.spool);
+			status = run(&options, program, argv + first);
+		}
 	}
 	free(program);
 	return status;

@@ -3,11 +3,14 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file_use.h"
 #include "cli/message.h"
 
 static bool has_suffix(const char *name)
@@ -64,28 +67,104 @@ void found_spools_free(found_spools *found)
 	VEC_FREE(found);
 }
 
+/* --- in use --- */
+
+/* A line of /proc/PID/maps: addresses, rights, offset, device, inode, path (proc(5)).  The path may
+ * be as another mount namespace has it. */
+static bool is_of_file(const char *line, const char *name, uint64_t inode)
+{
+	const size_t length = strcspn(line, "\n"), name_length = strlen(name);
+	unsigned long long found;
+
+	return length > name_length &&
+		strncmp(line + length - name_length, name, name_length) == 0 &&
+		sscanf(line, "%*s %*s %*s %*s %llu", &found) == 1 && found == inode;
+}
+
+enum maps { MAPS_WITHOUT, MAPS_WITH, MAPS_REFUSED };
+
+/* Has process PID mapped the file NAME (with its slash) of that INODE? */
+static enum maps look_at_maps(const char *pid, const char *name, uint64_t inode)
+{
+	char *path = xasprintf("/proc/%s/maps", pid), *line = NULL;
+	FILE *file = fopen(path, "re");
+	enum maps found = MAPS_WITHOUT;
+	size_t capacity = 0;
+
+	free(path);
+	if (!file)
+		return errno == EACCES ? MAPS_REFUSED : MAPS_WITHOUT;
+	while (found == MAPS_WITHOUT && getline(&line, &capacity, file) > 0)
+		if (is_of_file(line, name, inode))
+			found = MAPS_WITH;
+	free(line);
+	fclose(file);
+	return found;
+}
+
+/* What process PID is called in the innermost of its pid namespaces; 0: it is gone. */
+static uint32_t innermost_pid(const char *pid)
+{
+	char *path = xasprintf("/proc/%s/status", pid), *line = NULL;
+	FILE *file = fopen(path, "re");
+	uint32_t innermost = 0;
+	size_t capacity = 0;
+
+	free(path);
+	while (file && innermost == 0 && getline(&line, &capacity, file) > 0)
+		if (strncmp(line, "NSpid:", 6) == 0)
+			innermost = (uint32_t)strtoul(strrchr(line, '\t') + 1, NULL, 10);
+	free(line);
+	if (file)
+		fclose(file);
+	return innermost;
+}
+
+/* Somebody has mapped the file, and it is not the process that we know by that number.  If it is in
+ * another pid namespace the number is that of there.  Else it is a copy that a bare system call has
+ * made of the process, which does not write.  Whom we do not see we leave alone. */
+static bool is_used_elsewhere(const struct spool_header *header, const char *name, uint64_t inode)
+{
+	DIR *processes = opendir("/proc");
+	bool is_owner = false, is_seen = false;
+	struct dirent *entry;
+
+	while (processes && !is_owner && (entry = readdir(processes))) {
+		if (entry->d_name[0] < '0' || entry->d_name[0] > '9' ||
+			look_at_maps(entry->d_name, name, inode) != MAPS_WITH)
+			continue;
+		is_seen = true;
+		is_owner = innermost_pid(entry->d_name) == header->pid;
+	}
+	if (processes)
+		closedir(processes);
+	return is_owner || !is_seen;
+}
+
 bool spool_is_in_use(const struct spool_header *header, const char *path)
 {
 	const char *name = strrchr(path, '/');
-	char maps[64], *line = NULL;
-	size_t capacity = 0;
-	bool mapped = false;
-	FILE *file;
+	enum file_use use = FILE_USE_UNKNOWN;
+	enum maps maps = MAPS_WITHOUT;
+	char pid[16];
+	struct stat st;
+	int descriptor;
 
 	name = name ? name : path;
-	snprintf(maps, sizeof(maps), "/proc/%u/maps", header->pid);
-	file = fopen(maps, "re");
-	if (!file)
-		return errno == EACCES; /* it lives, as somebody else: leave it alone */
-	while (!mapped && getline(&line, &capacity, file) > 0) {
-		size_t length = strcspn(line, "\n");
-
-		line[length] = '\0';
-		mapped = length > strlen(name) && strcmp(line + length - strlen(name), name) == 0;
+	snprintf(pid, sizeof(pid), "%u", header->pid);
+	descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (descriptor < 0)
+		return false;
+	if (fstat(descriptor, &st) == 0) {
+		use = file_use_of(descriptor);
+		maps = look_at_maps(pid, name, st.st_ino);
 	}
-	free(line);
-	fclose(file);
-	return mapped;
+	close(descriptor);
+	if (use == FILE_UNUSED)
+		return false;
+	/* One whose maps we may not see lives as somebody else. */
+	return maps != MAPS_WITHOUT ||
+		(use == FILE_WRITTEN && is_used_elsewhere(header, name, st.st_ino));
 }
 
 /* --- of one process --- */

@@ -11,6 +11,7 @@
 #include <x86intrin.h>
 
 #include "base/decimal.h"
+#include "base/file_use.h"
 #include "base/hash.h"
 #include "base/monotonic.h"
 #include "base/syscalls.h"
@@ -144,7 +145,8 @@ static uint64_t process_start_ticks(void)
 }
 
 /* Was NAME left by this very process when it was another program (a child of fork() that called
- * exec), without a sample?  Then nobody wants it. */
+ * exec), without a sample?  Then nobody wants it.  In another pid namespace a process with the same
+ * number may have been started at the same time; its spool is in use. */
 static bool remove_leftover(int folder, const char *name)
 {
 	struct spool_header header;
@@ -152,7 +154,8 @@ static bool remove_leftover(int folder, const char *name)
 	bool is_empty = descriptor >= 0 &&
 		read(descriptor, &header, sizeof(header)) == sizeof(header) &&
 		!spool_has_samples(&header) &&
-		header.process_start_ticks == process_start_ticks();
+		header.process_start_ticks == process_start_ticks() &&
+		file_use_of(descriptor) != FILE_WRITTEN;
 
 	if (descriptor >= 0)
 		close(descriptor);
@@ -169,15 +172,18 @@ static int open_new_spool(int folder, char name[static 40], uint32_t *image)
 	for (uint32_t n = 0; n < 10000; n++) {
 		char *end = decimal_put(name, (uint64_t)getpid());
 		int descriptor;
+		bool is_there;
 
 		*end++ = '.';
 		end = decimal_put(end, n);
 		memcpy(end, SPOOL_SUFFIX, sizeof(SPOOL_SUFFIX));
 		descriptor = openat(folder, name, flags, 0600);
-		if (descriptor < 0 && errno == EEXIST && !has_made_one &&
-			remove_leftover(folder, name))
+		is_there = descriptor < 0 && errno == EEXIST;
+		if (is_there && !has_made_one && remove_leftover(folder, name)) {
 			descriptor = openat(folder, name, flags, 0600);
-		if (descriptor >= 0 || errno != EEXIST) {
+			is_there = descriptor < 0 && errno == EEXIST;
+		}
+		if (!is_there) {
 			has_made_one = true;
 			*image = n;
 			return descriptor < 0 ? -errno : descriptor;

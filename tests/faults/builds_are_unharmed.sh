@@ -230,6 +230,81 @@ if build opens "$cc" -g opens.c -ldl; then
 	sampled 'main'
 fi
 
+# --- threads of a C host that are cancelled, or end themselves, in a plugin in C++ with destructors to run ---
+cat >ends.cc <<'END'
+#include <cstdlib>
+#include <pthread.h>
+#include <string>
+#include <unistd.h>
+static long destroyed;
+struct Guard {
+	std::string text = std::string(100000, 'x');
+	~Guard() { __atomic_fetch_add(&destroyed, 1, __ATOMIC_SEQ_CST); }
+};
+__attribute__((noinline)) static void sink(int depth, bool by_itself)
+{
+	Guard guard;
+
+	if (depth > 0) {
+		sink(depth - 1, by_itself);
+		asm volatile("" ::: "memory"); /* no tail call */
+		return;
+	}
+	for (volatile long i = 0; i < 3000000; i = i + 1) {
+	}
+	if (by_itself)
+		pthread_exit(nullptr);
+	try {
+		for (;;)
+			pause();
+	} catch (...) { /* a cancellation passes, and is thrown on */
+		Guard another;
+		throw;
+	}
+}
+extern "C" void *begin(void *by_itself)
+{
+	Guard guard;
+
+	sink(9, by_itself != nullptr);
+	return nullptr;
+}
+extern "C" long count(void) { return destroyed; }
+END
+cat >hosts_ends.c <<'END'
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+int main(void)
+{
+	void *plugin = dlopen("./ends.so", RTLD_NOW), *result;
+	void *(*begin)(void *) = (void *(*)(void *))dlsym(plugin, "begin");
+	long (*count)(void) = (long (*)(void))dlsym(plugin, "count");
+	int cancelled = 0;
+
+	for (int i = 0; i < 40; i++) {
+		pthread_t threads[2];
+
+		pthread_create(&threads[0], NULL, begin, NULL);
+		pthread_create(&threads[1], NULL, begin, plugin);
+		pthread_cancel(threads[0]);
+		pthread_join(threads[0], &result);
+		cancelled += result == PTHREAD_CANCELED;
+		pthread_join(threads[1], &result);
+	}
+	printf("%d cancelled, %ld destroyed\n", cancelled, count());
+	return 0;
+}
+END
+if build ends.so "${CXX:-c++}" -g -O1 -fPIC -shared ends.cc &&
+	build hosts_ends "$cc" -g hosts_ends.c -lpthread -ldl; then
+	runs hosts_ends && silent && sampled 'begin > sink'
+	# As much as with every allocation recorded.
+	LD_PRELOAD="$agent" PLUGPROF="spool=$spool,freq=1000,heap=1,file=$work/all.pb.gz" ./hosts_ends >agent.out 2>err
+	cmp -s plain.out agent.out || fail "hosts_ends: every allocation recorded, prints $(cat agent.out)"
+	grep -q '^40 cancelled, 920 destroyed$' plain.out || fail "hosts_ends: without: $(cat plain.out)"
+fi
+
 # --- fibers of boost: stacks that no libc knows ---
 cat >fibers.cc <<'END'
 #include <boost/context/fiber.hpp>
