@@ -6,8 +6,8 @@
 #include "base/xalloc.h"
 
 struct table_slot {
-	uint64_t hash;
-	size_t index_plus_one; /* 0: empty */
+	uint32_t hash; /* its lower half: as much as the place depends on */
+	uint32_t index_plus_one; /* 0: empty */
 };
 
 bool table_find(const struct table *t, uint64_t hash, table_equal *equal, const void *context,
@@ -19,7 +19,7 @@ bool table_find(const struct table *t, uint64_t hash, table_equal *equal, const 
 		at = (at + 1) & (t->capacity - 1)) {
 		const struct table_slot *slot = &t->slots[at];
 
-		if (slot->hash == hash && equal(context, slot->index_plus_one - 1, key)) {
+		if (slot->hash == (uint32_t)hash && equal(context, slot->index_plus_one - 1, key)) {
 			*index = slot->index_plus_one - 1;
 			return true;
 		}
@@ -27,7 +27,7 @@ bool table_find(const struct table *t, uint64_t hash, table_equal *equal, const 
 	return false;
 }
 
-static void place(struct table *t, uint64_t hash, size_t index)
+static void place(struct table *t, uint32_t hash, uint32_t index)
 {
 	size_t at = hash & (t->capacity - 1);
 
@@ -50,9 +50,11 @@ static void grow(struct table *t)
 
 void table_insert(struct table *t, uint64_t hash, size_t index)
 {
+	if (index >= UINT32_MAX) /* more than there is memory for */
+		abort();
 	if (4 * (t->count + 1) > 3 * t->capacity)
 		grow(t);
-	place(t, hash, index);
+	place(t, (uint32_t)hash, (uint32_t)index);
 	t->count++;
 }
 

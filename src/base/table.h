@@ -23,7 +23,8 @@ typedef bool table_equal(const void *context, size_t index, const void *key);
 bool table_find(const struct table *t, uint64_t hash, table_equal *equal, const void *context,
 	const void *key, size_t *index);
 
-/* Remember INDEX under HASH.  The caller has looked first: equal elements are not noticed. */
+/* Remember INDEX, below 2^32 - 1, under HASH.  The caller has looked first: equal elements are not
+ * noticed. */
 void table_insert(struct table *t, uint64_t hash, size_t index);
 
 void table_free(struct table *t);

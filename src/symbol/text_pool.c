@@ -15,8 +15,13 @@ struct text {
 	size_t size;
 };
 
+#define BLOCK_SIZE ((size_t)64 << 10)
+
 struct text_pool {
 	VEC(struct text) texts;
+	VEC(char *) blocks; /* what they lie in */
+	char *next; /* room for the next ones, ROOM bytes */
+	size_t room;
 	struct table by_text;
 };
 
@@ -29,8 +34,9 @@ void text_pool_free(struct text_pool *pool)
 {
 	if (!pool)
 		return;
-	for (size_t i = 0; i < pool->texts.count; i++)
-		free((char *)pool->texts.items[i].start);
+	for (size_t i = 0; i < pool->blocks.count; i++)
+		free(pool->blocks.items[i]);
+	VEC_FREE(&pool->blocks);
 	VEC_FREE(&pool->texts);
 	table_free(&pool->by_text);
 	free(pool);
@@ -124,6 +130,34 @@ static bool same_text(const void *context, size_t index, const void *key)
 	return kept->size == text->size && memcmp(kept->start, text->start, text->size) == 0;
 }
 
+static char *add_block(struct text_pool *pool, size_t size)
+{
+	char *block = xmalloc(size);
+
+	*VEC_PUSH(&pool->blocks) = block;
+	return block;
+}
+
+static const char *keep(struct text_pool *pool, const char *text, size_t size)
+{
+	char *to;
+
+	if (size >= BLOCK_SIZE / 8) {
+		to = add_block(pool, size + 1);
+	} else {
+		if (pool->room <= size) {
+			pool->next = add_block(pool, BLOCK_SIZE);
+			pool->room = BLOCK_SIZE;
+		}
+		to = pool->next;
+		pool->next += size + 1;
+		pool->room -= size + 1;
+	}
+	memcpy(to, text, size);
+	to[size] = '\0';
+	return to;
+}
+
 static const char *add_clean(struct text_pool *pool, const char *text, size_t size)
 {
 	const struct text key = { text, size };
@@ -132,7 +166,7 @@ static const char *add_clean(struct text_pool *pool, const char *text, size_t si
 
 	if (!table_find(&pool->by_text, hash, same_text, pool, &key, &index)) {
 		index = pool->texts.count;
-		*VEC_PUSH(&pool->texts) = (struct text){ xstrndup(text, size), size };
+		*VEC_PUSH(&pool->texts) = (struct text){ keep(pool, text, size), size };
 		table_insert(&pool->by_text, hash, index);
 	}
 	return pool->texts.items[index].start;
