@@ -10,7 +10,6 @@
 #include "base/xalloc.h"
 #include "mapstore/pages.h"
 
-#define UNPACKED_SIZE_MAX (48u << 20)
 
 struct section {
 	struct pages pages;
@@ -18,11 +17,26 @@ struct section {
 	uint64_t block_count;
 };
 
+struct location {
+	uint32_t function, file, line, column, caller;
+	bool is_folded;
+};
+
+/* Blocks of locations, unpacked: callers are asked for again and again. */
+#define KNOWN_BLOCKS 1024
+
+struct location_block {
+	uint64_t number_plus_one; /* 0: none */
+	uint32_t count; /* of the locations that are not damaged */
+	struct location locations[MAP_RECORDS_PER_BLOCK];
+};
+
 struct map_reader {
 	const struct map_header *header;
 	struct section sections[MAP_SECTION_COUNT];
 	uint64_t string_work;
 	char text[MAP_STRING_SIZE_MAX]; /* the last string */
+	struct location_block known[KNOWN_BLOCKS]; /* by number, each at one place */
 };
 
 static uint32_t crc_of_header(const struct map_header *header)
@@ -37,13 +51,17 @@ static uint32_t crc_of_header(const struct map_header *header)
 static const struct {
 	size_t records, entry_size;
 	size_t size_max; /* bytes of a block: what its numbers can take at most */
+	/* Bytes of the section that stay unpacked.  Who asks in the order of addresses goes once
+	 * through the first two, and all over the others. */
+	size_t unpacked_max;
 } blocks[] = {
 	[MAP_RANGES] = { MAP_RANGES_PER_BLOCK, sizeof(struct map_range_block),
-		MAP_RANGES_PER_BLOCK * 2 * 10 },
-	[MAP_LOCATIONS] = { MAP_RECORDS_PER_BLOCK, 4, MAP_RECORDS_PER_BLOCK * (1 + 5 * 10) },
-	[MAP_FUNCTIONS] = { MAP_RECORDS_PER_BLOCK, 4, MAP_RECORDS_PER_BLOCK * 3 * 10 },
+		MAP_RANGES_PER_BLOCK * 2 * 10, 2u << 20 },
+	[MAP_LOCATIONS] = { MAP_RECORDS_PER_BLOCK, 4, MAP_RECORDS_PER_BLOCK * (1 + 5 * 10),
+		2u << 20 },
+	[MAP_FUNCTIONS] = { MAP_RECORDS_PER_BLOCK, 4, MAP_RECORDS_PER_BLOCK * 3 * 10, 8u << 20 },
 	[MAP_STRINGS] = { MAP_RECORDS_PER_BLOCK, 4,
-		MAP_RECORDS_PER_BLOCK * (2 * 10 + MAP_STRING_SIZE_MAX) },
+		MAP_RECORDS_PER_BLOCK * (2 * 10 + MAP_STRING_SIZE_MAX), 32u << 20 },
 };
 
 /* No record of a section takes fewer bytes than one. */
@@ -117,16 +135,13 @@ void map_reader_build_id(const struct map_reader *r, struct build_id *id)
 	memcpy(id->bytes, r->header->build_id, id->size);
 }
 
-/* When too much is unpacked it is dropped, section FIRST and the following: what is in use must not
- * be among them. */
+/* What has too much unpacked drops it, from section FIRST on: what is in use must not be among
+ * them. */
 static void trim(struct map_reader *r, int first)
 {
-	uint64_t size = 0;
-
-	for (int i = 0; i < MAP_SECTION_COUNT; i++)
-		size += r->sections[i].pages.unpacked_size;
-	for (int i = first; i < MAP_SECTION_COUNT && size > UNPACKED_SIZE_MAX; i++)
-		pages_forget(&r->sections[i].pages);
+	for (int i = first; i < MAP_SECTION_COUNT; i++)
+		if (r->sections[i].pages.unpacked_size > blocks[i].unpacked_max)
+			pages_forget(&r->sections[i].pages);
 }
 
 /* The last field of an index entry: where block number BLOCK starts. */
@@ -227,11 +242,6 @@ bool map_reader_function(struct map_reader *r, uint32_t number, struct map_funct
 	return bytes_ok(&at);
 }
 
-struct location {
-	uint32_t function, file, line, column, caller;
-	bool is_folded;
-};
-
 static void read_location(struct bytes *at, struct location *l, uint32_t number)
 {
 	const uint8_t flags = bytes_u8(at);
@@ -251,37 +261,56 @@ static void read_location(struct bytes *at, struct location *l, uint32_t number)
 	l->caller = distance > 0 && distance < number ? number - (uint32_t)distance : 0;
 }
 
-static bool find_location(struct map_reader *r, uint32_t number, struct location *l)
+static void read_locations(struct map_reader *r, uint64_t number, struct location_block *block)
 {
-	struct bytes at;
-	uint64_t skip;
+	const uint64_t first = number * MAP_RECORDS_PER_BLOCK;
+	const uint64_t left = r->sections[MAP_LOCATIONS].count - first;
+	struct bytes at = block_at(r, MAP_LOCATIONS, number);
+	struct location l = { .function = 0 };
+
+	block->number_plus_one = number + 1;
+	block->count = 0;
+	while (block->count < MAP_RECORDS_PER_BLOCK && block->count < left) {
+		read_location(&at, &l, (uint32_t)(first + block->count + 1));
+		if (!bytes_ok(&at))
+			return;
+		block->locations[block->count++] = l;
+	}
+}
+
+/* NULL: there is none, or it is damaged. */
+static const struct location *find_location(struct map_reader *r, uint32_t number)
+{
+	const uint64_t index = (uint64_t)number - 1;
+	const uint64_t block_number = index / MAP_RECORDS_PER_BLOCK;
+	struct location_block *block = &r->known[block_number % KNOWN_BLOCKS];
 
 	if (number == 0 || number > r->sections[MAP_LOCATIONS].count)
-		return false;
-	at = record_block(r, MAP_LOCATIONS, number - 1, &skip);
-	*l = (struct location){ .function = 0 };
-	do {
-		read_location(&at, l, number);
-	} while (skip-- > 0);
-	return bytes_ok(&at);
+		return NULL;
+	if (block->number_plus_one != block_number + 1)
+		read_locations(r, block_number, block);
+	return index % MAP_RECORDS_PER_BLOCK < block->count
+		? &block->locations[index % MAP_RECORDS_PER_BLOCK]
+		: NULL;
 }
 
 static size_t read_chain(
 	struct map_reader *r, uint32_t number, struct map_frame frames[static MAP_DEPTH_MAX])
 {
 	const struct section *sections = r->sections;
-	struct location l;
+	const struct location *l;
 	size_t count = 0;
 
-	while (count < MAP_DEPTH_MAX && find_location(r, number, &l)) {
+	while (count < MAP_DEPTH_MAX && (l = find_location(r, number)) != NULL) {
 		frames[count++] = (struct map_frame){
-			.function = l.function <= sections[MAP_FUNCTIONS].count ? l.function : 0,
-			.file = l.file <= sections[MAP_STRINGS].count ? l.file : 0,
-			.line = l.line <= INT32_MAX ? l.line : 0,
-			.column = l.column <= INT32_MAX ? l.column : 0,
-			.is_folded = l.is_folded,
+			.function =
+				l->function <= sections[MAP_FUNCTIONS].count ? l->function : 0,
+			.file = l->file <= sections[MAP_STRINGS].count ? l->file : 0,
+			.line = l->line <= INT32_MAX ? l->line : 0,
+			.column = l->column <= INT32_MAX ? l->column : 0,
+			.is_folded = l->is_folded,
 		};
-		number = l.caller;
+		number = l->caller;
 	}
 	return count;
 }

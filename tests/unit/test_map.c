@@ -331,6 +331,52 @@ START_TEST(sections_of_many_pages_are_read_in_any_order)
 }
 END_TEST
 
+#define FAR_PIECES 240000u
+#define FAR_STEP 17000u /* that many lie within 4 GiB */
+
+static uint32_t far_line(uint32_t piece)
+{
+	return (uint32_t)hash_mix(piece) & 0xfffffff;
+}
+
+/* What was unpacked is dropped again and again. */
+START_TEST(a_map_larger_than_what_stays_unpacked_answers_in_any_order)
+{
+	struct map_writer *w = map_writer_new();
+	const uint32_t name = map_writer_string(w, "f");
+	struct map_location l = { .function = map_writer_function(w, name, 0, 1) };
+	struct map_reader *map;
+	uint8_t *large;
+	size_t large_size;
+
+	for (uint32_t i = 0; i < FAR_PIECES; i++) {
+		const uint64_t start = BASE + (uint64_t)FAR_STEP * i;
+
+		l.line = l.column = far_line(i);
+		l.caller = map_writer_location(w, &l);
+		l.column = 7;
+		map_writer_range(w, start, start + 16, map_writer_location(w, &l));
+		l.caller = 0;
+	}
+	ck_assert_int_eq(map_writer_finish(w, &source, &large, &large_size), 0);
+	ck_assert_int_eq(map_reader_open(large, large_size, &map), 0);
+	ck_assert_uint_gt(map_reader_header(map)->sections[MAP_RANGES].size, 2u << 20);
+	ck_assert_uint_gt(map_reader_header(map)->sections[MAP_LOCATIONS].size, 2u << 20);
+	for (uint32_t i = 0; i < 2000; i++) {
+		const uint32_t piece = (uint32_t)(hash_mix(i) % FAR_PIECES);
+
+		ck_assert_uint_eq(
+			map_reader_find(map, BASE + (uint64_t)FAR_STEP * piece + 3, frames), 2);
+		ck_assert_uint_eq(frames[0].line, far_line(piece));
+		ck_assert_uint_eq(frames[0].column, 7);
+		ck_assert_uint_eq(frames[1].column, far_line(piece));
+	}
+	map_reader_free(map);
+	map_writer_free(w);
+	free(large);
+}
+END_TEST
+
 START_TEST(what_32_bits_cannot_count_is_refused)
 {
 	struct map_writer *w = map_writer_new();
@@ -361,6 +407,7 @@ int main(void)
 	tcase_add_test(maps, no_damage_with_right_checksums_leads_outside);
 	tcase_add_test(maps, no_damage_to_what_is_packed_leads_outside);
 	tcase_add_test(maps, sections_of_many_pages_are_read_in_any_order);
+	tcase_add_test(maps, a_map_larger_than_what_stays_unpacked_answers_in_any_order);
 	tcase_add_test(maps, what_32_bits_cannot_count_is_refused);
 	suite_add_tcase(suite, maps);
 	return run_suite(suite);
