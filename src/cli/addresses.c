@@ -15,17 +15,29 @@
 #include "cli/message.h"
 
 #define INPUT_SIZE_MAX (1u << 30)
+/* A frame as far as every format prints it, and the rest: there may be millions. */
+struct place {
+	const char *function, *file;
+	uint32_t line, column;
+};
+
+struct place_details {
+	const char *linkage_name;
+	uint32_t start_line;
+};
+
 struct answer {
 	const char *text; /* the address as it was given */
-	size_t first_frame;
-	uint32_t frame_count;
+	size_t first_place;
+	uint32_t place_count;
 	bool resolved, is_folded;
 };
 
 struct answers {
 	VEC(struct answer) list; /* in the order of the input */
 	VEC(struct symbol_question) questions; /* numbered by it */
-	VEC(struct symbol_frame) frames;
+	VEC(struct place) places;
+	VEC(struct place_details) details; /* of the same, where they are printed */
 	uint8_t *input; /* what the texts lie in; NULL: the command line */
 	const struct address_request *request;
 };
@@ -75,6 +87,14 @@ static int read_input(struct answers *a)
 	return r;
 }
 
+static void add_place(struct answers *a, const struct symbol_frame *f)
+{
+	*VEC_PUSH(&a->places) = (struct place){ f->name, f->file, f->line, f->column };
+	if (a->request->format == FORMAT_JSON)
+		*VEC_PUSH(&a->details) =
+			(struct place_details){ f->system_name, f->start_line };
+}
+
 static void resolve_one(
 	struct answers *a, struct symbolizer *s, const struct symbol_question *question)
 {
@@ -82,12 +102,12 @@ static void resolve_one(
 	struct symbol_frames found;
 
 	symbolizer_resolve(s, question->module, question->vaddr, &found);
-	answer->first_frame = a->frames.count;
-	answer->frame_count = (uint32_t)found.count;
+	answer->first_place = a->places.count;
+	answer->place_count = (uint32_t)found.count;
 	answer->resolved = found.resolved;
 	answer->is_folded = found.is_folded;
 	for (size_t i = 0; i < found.count; i++)
-		*VEC_PUSH(&a->frames) = found.frames[i];
+		add_place(a, &found.frames[i]);
 }
 
 /* In the order that is cheap to ask in. */
@@ -116,78 +136,80 @@ static void print_number(FILE *out, char before, uint32_t number)
 }
 
 /* "FILE:LINE:COLUMN", what is unknown left out. */
-static void print_place(FILE *out, const struct symbol_frame *f)
+static void print_position(FILE *out, const struct place *p)
 {
-	if (!f->file[0] && f->line == 0) {
+	if (!p->file[0] && p->line == 0) {
 		fputs_unlocked("??", out);
 		return;
 	}
-	fputs_unlocked(f->file[0] ? f->file : "??", out);
-	if (f->line)
-		print_number(out, ':', f->line);
-	if (f->line && f->column)
-		print_number(out, ':', f->column);
+	fputs_unlocked(p->file[0] ? p->file : "??", out);
+	if (p->line)
+		print_number(out, ':', p->line);
+	if (p->line && p->column)
+		print_number(out, ':', p->column);
 }
 
-static void print_text(
-	FILE *out, const struct answer *answer, const struct symbol_frame *frames)
+static void print_text(FILE *out, const struct answers *a, const struct answer *answer)
 {
+	const struct place *places = &a->places.items[answer->first_place];
+
 	fputs_unlocked(answer->text, out);
 	fputs_unlocked(": ", out);
-	for (uint32_t i = 0; i < answer->frame_count; i++) {
-		const struct symbol_frame *f = &frames[i];
-
+	for (uint32_t i = 0; i < answer->place_count; i++) {
 		if (i > 0)
 			fputs_unlocked(" (inlined by) ", out);
-		fputs_unlocked(f->name, out);
+		fputs_unlocked(places[i].function, out);
 		fputs_unlocked(" at ", out);
-		print_place(out, f);
+		print_position(out, &places[i]);
 		putc_unlocked('\n', out);
 	}
 }
 
 /* The ??:0:0 of llvm-symbolizer, for programs that look for it. */
-static void print_llvm(
-	FILE *out, const struct answer *answer, const struct symbol_frame *frames)
+static void print_llvm(FILE *out, const struct answers *a, const struct answer *answer)
 {
-	for (uint32_t i = 0; i < answer->frame_count; i++) {
-		const struct symbol_frame *f = &frames[i];
+	const struct place *places = &a->places.items[answer->first_place];
 
-		fputs_unlocked(answer->resolved ? f->name : "??", out);
+	for (uint32_t i = 0; i < answer->place_count; i++) {
+		const struct place *p = &places[i];
+
+		fputs_unlocked(answer->resolved ? p->function : "??", out);
 		putc_unlocked('\n', out);
-		fputs_unlocked(f->file[0] ? f->file : "??", out);
-		print_number(out, ':', f->line);
-		print_number(out, ':', f->column);
+		fputs_unlocked(p->file[0] ? p->file : "??", out);
+		print_number(out, ':', p->line);
+		print_number(out, ':', p->column);
 		putc_unlocked('\n', out);
 	}
 	putc_unlocked('\n', out);
 }
 
-static void print_json_frame(FILE *out, const struct symbol_frame *f)
+static void print_json_place(
+	FILE *out, const struct place *p, const struct place_details *details)
 {
 	fputs("{\"function\":", out);
-	json_string(out, f->name);
+	json_string(out, p->function);
 	fputs(",\"linkage_name\":", out);
-	json_string(out, f->system_name);
+	json_string(out, details->linkage_name);
 	fputs(",\"file\":", out);
-	json_string(out, f->file);
-	fprintf(out, ",\"line\":%u,\"column\":%u,\"start_line\":%u}", f->line, f->column,
-		f->start_line);
+	json_string(out, p->file);
+	fprintf(out, ",\"line\":%u,\"column\":%u,\"start_line\":%u}", p->line, p->column,
+		details->start_line);
 }
 
-static void print_json(
-	FILE *out, const struct answer *answer, const struct symbol_frame *frames)
+static void print_json(FILE *out, const struct answers *a, const struct answer *answer)
 {
+	const struct place *places = &a->places.items[answer->first_place];
+	const struct place_details *details = &a->details.items[answer->first_place];
 	uint64_t vaddr = 0;
 
 	parse_address(answer->text, &vaddr);
 	fprintf(out, "{\"address\":\"0x%llx\",\"resolved\":%s,\"folded\":%s,\"frames\":[",
 		(unsigned long long)vaddr, answer->resolved ? "true" : "false",
 		answer->is_folded ? "true" : "false");
-	for (uint32_t i = 0; i < answer->frame_count; i++) {
+	for (uint32_t i = 0; i < answer->place_count; i++) {
 		if (i > 0)
 			putc_unlocked(',', out);
-		print_json_frame(out, &frames[i]);
+		print_json_place(out, &places[i], &details[i]);
 	}
 	fputs("]}\n", out);
 }
@@ -195,8 +217,7 @@ static void print_json(
 /* 0 or -errno; *UNRESOLVED: how many had no name. */
 static int print(const struct answers *a, size_t *unresolved)
 {
-	static void (*const printers[])(
-		FILE *, const struct answer *, const struct symbol_frame *) = {
+	static void (*const printers[])(FILE *, const struct answers *, const struct answer *) = {
 		[FORMAT_TEXT] = print_text,
 		[FORMAT_JSON] = print_json,
 		[FORMAT_LLVM] = print_llvm,
@@ -206,11 +227,8 @@ static int print(const struct answers *a, size_t *unresolved)
 	setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
 	*unresolved = 0;
 	for (size_t i = 0; i < a->list.count; i++) {
-		const struct answer *answer = &a->list.items[i];
-
-		printers[a->request->format](
-			stdout, answer, &a->frames.items[answer->first_frame]);
-		*unresolved += !answer->resolved;
+		printers[a->request->format](stdout, a, &a->list.items[i]);
+		*unresolved += !a->list.items[i].resolved;
 	}
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
@@ -250,7 +268,8 @@ int addresses_symbolize(const struct address_request *request, size_t *unresolve
 	}
 	VEC_FREE(&a.list);
 	VEC_FREE(&a.questions);
-	VEC_FREE(&a.frames);
+	VEC_FREE(&a.places);
+	VEC_FREE(&a.details);
 	free(a.input);
 	symbolizer_free(s);
 	return r;
