@@ -26,7 +26,6 @@ struct location {
 #define KNOWN_BLOCKS 1024
 
 struct location_block {
-	uint64_t number_plus_one; /* 0: none */
 	uint32_t count; /* of the locations that are not damaged */
 	struct location locations[MAP_RECORDS_PER_BLOCK];
 };
@@ -35,8 +34,10 @@ struct map_reader {
 	const struct map_header *header;
 	struct section sections[MAP_SECTION_COUNT];
 	uint64_t string_work;
-	char text[MAP_STRING_SIZE_MAX]; /* the last string */
-	struct location_block known[KNOWN_BLOCKS]; /* by number, each at one place */
+	char *text; /* the last string: room for MAP_STRING_SIZE_MAX bytes */
+	/* By number, each block at one place, where it is if the number is there. */
+	uint64_t known_numbers[KNOWN_BLOCKS]; /* plus one */
+	struct location_block *known;
 };
 
 static uint32_t crc_of_header(const struct map_header *header)
@@ -102,6 +103,8 @@ int map_reader_open(const void *data, size_t size, struct map_reader **ret)
 		return error;
 	r = xcalloc(1, sizeof(*r));
 	r->header = data;
+	r->text = xmalloc(MAP_STRING_SIZE_MAX);
+	r->known = xreallocarray(NULL, KNOWN_BLOCKS, sizeof(*r->known));
 	for (int i = 0; i < MAP_SECTION_COUNT && error == 0; i++)
 		if (!open_section(r, i, data, size))
 			error = -EBADMSG;
@@ -119,6 +122,8 @@ void map_reader_free(struct map_reader *r)
 		return;
 	for (int i = 0; i < MAP_SECTION_COUNT; i++)
 		pages_close(&r->sections[i].pages);
+	free(r->text);
+	free(r->known);
 	free(r);
 }
 
@@ -268,7 +273,6 @@ static void read_locations(struct map_reader *r, uint64_t number, struct locatio
 	struct bytes at = block_at(r, MAP_LOCATIONS, number);
 	struct location l = { .function = 0 };
 
-	block->number_plus_one = number + 1;
 	block->count = 0;
 	while (block->count < MAP_RECORDS_PER_BLOCK && block->count < left) {
 		read_location(&at, &l, (uint32_t)(first + block->count + 1));
@@ -283,12 +287,15 @@ static const struct location *find_location(struct map_reader *r, uint32_t numbe
 {
 	const uint64_t index = (uint64_t)number - 1;
 	const uint64_t block_number = index / MAP_RECORDS_PER_BLOCK;
-	struct location_block *block = &r->known[block_number % KNOWN_BLOCKS];
+	const size_t place = block_number % KNOWN_BLOCKS;
+	struct location_block *block = &r->known[place];
 
 	if (number == 0 || number > r->sections[MAP_LOCATIONS].count)
 		return NULL;
-	if (block->number_plus_one != block_number + 1)
+	if (r->known_numbers[place] != block_number + 1) {
 		read_locations(r, block_number, block);
+		r->known_numbers[place] = block_number + 1;
+	}
 	return index % MAP_RECORDS_PER_BLOCK < block->count
 		? &block->locations[index % MAP_RECORDS_PER_BLOCK]
 		: NULL;

@@ -100,16 +100,28 @@ static struct bytes packed_page(const struct pages *p, uint64_t number)
 	return at;
 }
 
+/* Made once: it is larger than what is unpacked with it. */
+static ZSTD_DCtx *unpacking_context(void)
+{
+	static ZSTD_DCtx *context;
+
+	if (!context)
+		context = ZSTD_createDCtx();
+	return context;
+}
+
 static bool unpack_to(struct pages *p, uint64_t number)
 {
+	ZSTD_DCtx *context = unpacking_context();
 	const uint64_t start = number * MAP_PAGE_SIZE;
 	const size_t size = p->size - start < MAP_PAGE_SIZE ? p->size - start : MAP_PAGE_SIZE;
 	const struct bytes packed = packed_page(p, number);
 	const size_t packed_size = ZSTD_findFrameCompressedSize(packed.at, bytes_left(&packed));
 
 	p->unpacked_size += size;
-	return !ZSTD_isError(packed_size) &&
-		ZSTD_decompress(p->data + start, size, packed.at, packed_size) == size;
+	return context && !ZSTD_isError(packed_size) &&
+		ZSTD_decompressDCtx(
+			context, p->data + start, size, packed.at, packed_size) == size;
 }
 
 /* A damaged page is tried once. */

@@ -34,7 +34,7 @@ bool pages_open(struct pages *p, struct bytes packed, uint64_t size);
 void pages_close(struct pages *p);
 
 /* A cursor over the SIZE bytes from OFFSET, or as many as there are; broken when they are damaged.
- * Valid until pages_forget(). */
+ * Valid until pages_forget().  One thread of the process reads pages. */
 struct bytes pages_at(struct pages *p, uint64_t offset, uint64_t size);
 /* Give the memory back; pages are unpacked again when they are asked for. */
 void pages_forget(struct pages *p);
