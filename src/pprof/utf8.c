@@ -50,10 +50,25 @@ static size_t sequence_length(const char *at)
 	return 0;
 }
 
+/* Where the ASCII that TEXT begins with ends, or no more than seven bytes before.  END is its
+ * NUL. */
+static const char *skip_ascii(const char *text, const char *end)
+{
+	uint64_t word;
+
+	for (; (size_t)(end - text) >= sizeof(word); text += sizeof(word)) {
+		memcpy(&word, text, sizeof(word));
+		if (word & UINT64_C(0x8080808080808080))
+			break;
+	}
+	return text;
+}
+
 static size_t count_bad(const char *text)
 {
 	size_t bad_count = 0;
 
+	text = skip_ascii(text, text + strlen(text)); /* nearly always all */
 	while (*text) {
 		size_t length = sequence_length(text);
 
