@@ -593,6 +593,59 @@ START_TEST(init_and_fini_are_named_to_the_end_of_their_sections)
 }
 END_TEST
 
+static const char *const programs[] = { "-pie -fPIE", "-no-pie", "-static", "-static-pie -fPIE",
+	"-pie -fPIE -fcf-protection=full" };
+
+/* What nm says of a symbol; a program cannot be asked with dlsym(). */
+static void symbol_of_program(const char *symbol, unsigned long *start, unsigned long *size)
+{
+	char command[600];
+	FILE *nm;
+
+	snprintf(command, sizeof(command), "nm -S %s | sed -n 's/ T %s$//p'",
+		fixture_path("program"), symbol);
+	nm = popen(command, "r");
+	ck_assert_ptr_nonnull(nm);
+	ck_assert_int_eq(fscanf(nm, "%lx %lx", start, size), 2);
+	pclose(nm);
+}
+
+/* Without a symbol it is known by its code. */
+START_TEST(the_start_of_a_stripped_program_is_named)
+{
+	unsigned long start, size;
+	struct symbol_module *m;
+
+	fixture_run("echo 'int main(void) { return 0; }' >main.c && $CC -O2 %s main.c -o program &&"
+		    " strip -s program -o bare",
+		programs[_i]);
+	symbol_of_program("_start", &start, &size);
+	m = module_of("bare");
+	for (uint64_t at = start; at < start + size; at++) {
+		struct symbol_frames frames = resolve(m, at);
+
+		ck_assert(frames.resolved);
+		ck_assert_str_eq(frames.frames[0].name, "_start");
+	}
+	ck_assert_str_ne(resolve(m, start + size).frames[0].name, "_start");
+	ck_assert_str_ne(resolve(m, start - 1).frames[0].name, "_start");
+}
+END_TEST
+
+START_TEST(an_entry_point_that_is_not_the_c_runtimes_is_not_called_so)
+{
+	struct symbol_frames frames;
+	unsigned long start, size;
+
+	fixture_run("echo 'void begin(void) { for (;;); }' >begin.c && $CC -O2 -nostdlib"
+		    " -Wl,-e,begin begin.c -o program && strip -s program -o bare");
+	symbol_of_program("begin", &start, &size);
+	frames = resolve(module_of("bare"), start);
+	ck_assert(!frames.resolved);
+	ck_assert_str_ne(frames.frames[0].name, "_start");
+}
+END_TEST
+
 START_TEST(the_compilers_runtime_is_named_to_its_end)
 {
 	struct symbol_frames frames;
@@ -889,6 +942,8 @@ int main(void)
 	tcase_add_test(names, a_truncated_library_is_survived_wherever_it_ends);
 	tcase_add_loop_test(names, memory_without_a_file_is_anonymous, 0, 4);
 	tcase_add_loop_test(names, cc_names_are_qualified_and_have_no_parameters, 0, 6);
+	tcase_add_loop_test(names, the_start_of_a_stripped_program_is_named, 0, 5);
+	tcase_add_test(names, an_entry_point_that_is_not_the_c_runtimes_is_not_called_so);
 	tcase_add_loop_test(names, init_and_fini_are_named_to_the_end_of_their_sections, 0, 2);
 	tcase_add_test(names, the_compilers_runtime_is_named_to_its_end);
 	tcase_add_loop_test(names, a_plt_stub_is_called_after_what_it_calls, 0, 3);
