@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/monotonic.h"
 #include "cli/commands.h"
 #include "cli/finish.h"
 #include "cli/finish_sum.h"
@@ -15,6 +16,7 @@
 #include "cli/options.h"
 #include "cli/output_name.h"
 #include "cli/spool_folder.h"
+#include "cli/stragglers.h"
 
 struct record_options {
 	struct settings settings;
@@ -115,6 +117,7 @@ static bool check_places(const struct settings *s)
 struct session {
 	uint64_t id;
 	bool running_too; /* also processes that are still alive */
+	bool is_over; /* nothing is recorded any more: no spool is wanted again */
 	struct finish_sum *sum; /* with --merge, of those that were written */
 };
 
@@ -184,7 +187,7 @@ static bool write_each(const struct record_options *o, struct session *session,
 		}
 		if (!written)
 			message("its samples are kept: plugprof recover -o NAME %s", f->path);
-		else if (!session->running_too)
+		else if (!session->running_too || session->is_over)
 			unlink(f->path);
 		ok &= written;
 	}
@@ -212,7 +215,8 @@ static bool write_sum(const struct record_options *o, struct session *session,
 	if (!ok)
 		message("the samples are kept in %s: plugprof recover -o NAME %s/*.spool",
 			o->settings.spool, o->settings.spool);
-	for (size_t i = 0; ok && !session->running_too && i < found->count; i++)
+	for (size_t i = 0;
+		ok && (!session->running_too || session->is_over) && i < found->count; i++)
 		unlink(found->items[i].path);
 	return ok;
 }
@@ -257,8 +261,28 @@ static void say_nothing_came(const struct record_options *o, const char *program
 			program);
 }
 
+#define STRAGGLERS_LOOK_NS 200000000
+
+/* The program has ended before DEADLINE_NS, and may have left a daemon: wait for that one to end,
+ * too.  True: the time is up, and some still run. */
+static bool wait_for_stragglers(const struct record_options *o, uint64_t deadline_ns)
+{
+	while (stragglers_are_there(o->settings.spool, o->settings.session)) {
+		const uint64_t now_ns = monotonic_ns();
+
+		if (now_ns >= deadline_ns)
+			return true;
+		if (!launch_pause(deadline_ns - now_ns < STRAGGLERS_LOOK_NS ?
+					    deadline_ns - now_ns :
+					    STRAGGLERS_LOOK_NS))
+			return false;
+	}
+	return false;
+}
+
 static int run(const struct record_options *o, const char *program, char **argv)
 {
+	const uint64_t deadline_ns = monotonic_ns() + o->settings.duration_ns;
 	struct session session = { .id = o->settings.session };
 	struct summary summary = { .processes = 0 };
 	struct launch launch = { .ended = false };
@@ -279,7 +303,10 @@ static int run(const struct record_options *o, const char *program, char **argv)
 	}
 	if (o->settings.duration_ns) {
 		launch_wait(&launch, o->settings.duration_ns);
-		if (!launch.ended) {
+		if (launch.ended) {
+			session.running_too = session.is_over =
+				wait_for_stragglers(o, deadline_ns);
+		} else {
 			session.running_too = written_early = true;
 			ok = write_profiles(o, &session, &summary);
 			say_what_was_written(o, &summary);
@@ -302,6 +329,8 @@ static int run(const struct record_options *o, const char *program, char **argv)
 	}
 	if (ok && !written_early)
 		say_what_was_written(o, &summary);
+	if (!o->quiet)
+		stragglers_say(o->settings.spool, session.id);
 	summary_free(&summary);
 	finish_sum_free(session.sum);
 	return ok ? launch_exit_status(&launch) : EXIT_OWN_ERROR;

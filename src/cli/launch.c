@@ -206,6 +206,21 @@ void launch_wait(struct launch *l, uint64_t timeout_ns)
 	}
 }
 
+bool launch_pause(uint64_t timeout_ns)
+{
+	const uint64_t deadline_ns = monotonic_ns() + timeout_ns;
+	sigset_t ours;
+	int number;
+
+	signals_of_ours(&ours);
+	do {
+		struct timespec left = time_left(deadline_ns);
+
+		number = sigtimedwait(&ours, NULL, &left);
+	} while (number == SIGCHLD || (number < 0 && errno == EINTR));
+	return number < 0;
+}
+
 int launch_exit_status(const struct launch *l)
 {
 	return WIFSIGNALED(l->status) ? 128 + WTERMSIG(l->status) : WEXITSTATUS(l->status);

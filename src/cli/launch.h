@@ -33,6 +33,9 @@ int launch_start(struct launch *l, const char *program, char **argv, const char 
  * go to the child. */
 void launch_wait(struct launch *l, uint64_t timeout_ns);
 
+/* Wait for TIMEOUT_NS once the child has ended.  False: a signal asked us to end. */
+bool launch_pause(uint64_t timeout_ns);
+
 /* The status a shell would give: 128+N for a signal. */
 int launch_exit_status(const struct launch *l);
 
