@@ -150,13 +150,15 @@ static void cut_deleted(struct profile *p)
 
 static struct symbol_module *module_of(struct naming *n, const struct profile_mapping *m)
 {
+	const char *id_text = profile_string(n->profile, m->build_id);
 	struct build_id id = { .size = 0 };
 	uint64_t content_id;
 
 	if (m->has_functions || m->has_filenames || m->has_line_numbers)
 		return NULL; /* named already */
-	if (!build_id_from_hex(profile_string(n->profile, m->build_id), &id))
-		id.size = 0;
+	if (id_text[0] && !build_id_from_hex(id_text, &id))
+		return symbolizer_module_by_foreign_id(
+			n->symbolizer, profile_string(n->profile, m->filename), id_text);
 	content_id = m->content_id;
 	if (id.size == 0 && content_id == 0)
 		content_id = lives_find_content(&n->lives, profile_string(n->profile, m->filename));

@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <gelf.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -211,6 +212,22 @@ const char *binary_path(const struct binary *b)
 const struct build_id *binary_build_id(const struct binary *b)
 {
 	return &b->build_id;
+}
+
+bool binary_is_go_build(const struct binary *b, const char *text)
+{
+	const char *go = b->notes.go;
+	const size_t size = b->notes.go_size, text_size = strlen(text);
+	char digits[3];
+
+	if (size == 0 || text_size == size)
+		return size > 0 && memcmp(go, text, size) == 0;
+	for (size_t i = 0; text_size == 2 * size && i < size; i++) {
+		snprintf(digits, sizeof(digits), "%02x", (unsigned char)go[i]);
+		if (memcmp(digits, text + 2 * i, 2) != 0)
+			return false;
+	}
+	return text_size == 2 * size;
 }
 
 Elf *binary_elf(const struct binary *b)

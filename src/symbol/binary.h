@@ -46,6 +46,8 @@ void binary_close(struct binary *b);
 
 const char *binary_path(const struct binary *b);
 const struct build_id *binary_build_id(const struct binary *b); /* size 0: none */
+/* Is TEXT the build-ID that cmd/go gave it, as it stands in its note or in hexadecimal? */
+bool binary_is_go_build(const struct binary *b, const char *text);
 uint64_t binary_content_id(const struct binary *b); /* see base/content_id.h; 0: none */
 Elf *binary_elf(const struct binary *b); /* for libelf and libdw; borrowed */
 struct bytes binary_image(const struct binary *b); /* the whole file */

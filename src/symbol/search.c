@@ -113,6 +113,13 @@ static int open_own(struct search *s, struct binary **file)
 		trail_note(&s->trail, PLACE_OWN_PATH, s->path, "other contents than what ran");
 		return -ESTALE;
 	}
+	if (s->foreign_id[0] && !binary_is_go_build(*file, s->foreign_id)) {
+		char *outcome = xasprintf("not known to be of build %s", s->foreign_id);
+
+		trail_warn(&s->trail, PLACE_OWN_PATH, s->path, outcome);
+		free(outcome);
+		return -ESTALE;
+	}
 	trail_note(&s->trail, PLACE_OWN_PATH, s->path, "taken: %s", richness_text(*file));
 	return 0;
 }

@@ -16,6 +16,7 @@ struct search {
 	const char *path; /* "" for none */
 	const struct build_id *build_id; /* size 0: unknown */
 	uint64_t content_id; /* of a build without build-ID; 0: unknown */
+	const char *foreign_id; /* another tool's name for the build; "" for none */
 
 	/* What was found. */
 	struct binary *file; /* NULL: missing, replaced or bad, and nowhere else */

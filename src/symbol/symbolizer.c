@@ -28,6 +28,7 @@ struct symbol_module {
 	char *path;
 	struct build_id build_id; /* what the process ran; size 0: unknown */
 	uint64_t content_id; /* of it, when it has no build-ID; 0: unknown */
+	char *foreign_id; /* likewise; "" for none */
 	struct search found;
 	struct source_input input;
 	void *states[ARRAY_SIZE(sources)]; /* NULL: that source has nothing */
@@ -68,6 +69,7 @@ static void module_free(struct symbol_module *m)
 			sources[i]->close(m->states[i]);
 	search_close(&m->found);
 	free(m->reason);
+	free(m->foreign_id);
 	free(m->path);
 	free(m);
 }
@@ -195,6 +197,8 @@ static char *file_reason(const struct symbol_module *m)
 
 	if (file_error == 0)
 		return xstrdup("");
+	if (file_error == -ESTALE && m->foreign_id[0])
+		return xasprintf("file not known to be build %s, which ran", m->foreign_id);
 	if (file_error == -ESTALE && m->build_id.size == 0)
 		return xstrdup("file replaced: it has other contents than the process ran");
 	if (file_error == -ESTALE)
@@ -293,6 +297,7 @@ struct identity {
 	const char *path;
 	const struct build_id *build_id;
 	uint64_t content_id;
+	const char *foreign_id; /* NULL: none */
 };
 
 static struct symbol_module *module_new(
@@ -304,10 +309,12 @@ static struct symbol_module *module_new(
 	m->path = xstrdup(identity->path);
 	m->build_id = *identity->build_id;
 	m->content_id = identity->content_id;
+	m->foreign_id = xstrdup(identity->foreign_id ? identity->foreign_id : "");
 	m->found = (struct search){ .options = &s->options,
 		.path = m->path,
 		.build_id = &m->build_id,
-		.content_id = m->content_id };
+		.content_id = m->content_id,
+		.foreign_id = m->foreign_id };
 	open_sources(s, m);
 	m->may_be_folded = has_map(m) || may_be_folded(m->found.file);
 	m->verdict = verdict_of(m);
@@ -322,6 +329,7 @@ static bool same_module(const void *context, size_t index, const void *key)
 	const struct identity *identity = key;
 
 	return strcmp(m->path, identity->path) == 0 && m->content_id == identity->content_id &&
+		strcmp(m->foreign_id, identity->foreign_id ? identity->foreign_id : "") == 0 &&
 		m->build_id.size == identity->build_id->size &&
 		memcmp(m->build_id.bytes, identity->build_id->bytes, m->build_id.size) == 0;
 }
@@ -358,6 +366,14 @@ struct symbol_module *symbolizer_module_by_content(
 	return find_module(s,
 		&(struct identity){
 			.path = path, .build_id = &unknown, .content_id = content_id });
+}
+
+struct symbol_module *symbolizer_module_by_foreign_id(
+	struct symbolizer *s, const char *path, const char *foreign_id)
+{
+	return find_module(s,
+		&(struct identity){
+			.path = path, .build_id = &unknown, .foreign_id = foreign_id });
 }
 
 bool symbol_module_vaddr(const struct symbol_module *m, uint64_t mapping_offset,

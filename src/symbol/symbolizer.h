@@ -126,6 +126,11 @@ struct symbol_module *symbolizer_module(
 struct symbol_module *symbolizer_module_by_content(
 	struct symbolizer *s, const char *path, uint64_t content_id);
 
+/* The same for what another tool calls its build by other words than build-IDs, as some do with
+ * cmd/go's: the file at PATH is taken when they are that build-ID, and no other file. */
+struct symbol_module *symbolizer_module_by_foreign_id(
+	struct symbolizer *s, const char *path, const char *foreign_id);
+
 /* The vaddr that lies FILE_OFFSET bytes into the module's file, inside an executable PT_LOAD:
  * what a pprof mapping knows.  START_OFFSET and SIZE are the mapping's own, for debug files
  * whose p_offset means nothing.  False: not inside any. */

@@ -160,6 +160,21 @@ judge("4 a store with a debug file", two(stripped), BOTH, options=["--symbols", 
 judge("5 the file was replaced", two(path=rebuilt), ADDRESS, BOTH + WRONG,
       said=f"build-ID {OTHER} instead of {ID}")
 
+judge("5b by words that tell no build", two(path=plain, identity="of/monday"), ADDRESS, BOTH,
+      said="not known to be of build of/monday")
+
+# Some tools write Go's own build-ID where there is a GNU one, too.
+if os.path.exists(lib + "go.so"):
+    text = run(go, "tool", "buildid", lib + "go.so").stdout.strip()
+    for what, identity, names in (("Go's", text, True), ("Go's in hexadecimal", text.encode().hex(), True),
+                                  ("another of Go's", "x" + text[1:], False)):
+        p = Profile()
+        add = p.library(lib + "go.so", bias=BIAS + (1 << 32), identity=identity)
+        start, size = symbols(lib + "go.so")["runtime.mallocgc"]
+        add(start + 1)
+        judge(f"5c {what}", p, [r"runtime\.mallocgc"] if names else [r"go\.so!0x[0-9a-f]+"],
+              [] if names else [r"runtime\.mallocgc"])
+
 # Without build-ID only a recording can tell: the builds differ in their contents.
 done = run(tool, "symbolize", "--strict", "-o", work + "/row6.named.pb.gz", work + "/replaced.pb.gz")
 shown = run(go, "tool", "pprof", "-top", work + "/row6.named.pb.gz").stdout
