@@ -3,8 +3,7 @@
 #define RSP 4
 #define RBP 5
 
-#define INSTRUCTIONS_MAX 4096 /* on all ways together; the longest loops unrolled have 2000 */
-#define OFFSET_MAX	 (1 << 19) /* bytes of a frame */
+#define OFFSET_MAX (1 << 19) /* bytes of a frame */
 
 enum step {
 	GOES_ON,
@@ -322,7 +321,6 @@ bool code_exit_find(struct code_exit_way *w, uint64_t pc, struct code_exit *exit
 		.copy = NO_REGISTER,
 		.stored_at = -1 };
 	w->fork_count = w->jump_count = 0;
-	w->left = INSTRUCTIONS_MAX;
 	for (;;) {
 		while ((last = step(w)) == GOES_ON)
 			;

@@ -59,16 +59,16 @@ struct code_exit_state {
 #define CODE_EXIT_FORKS_MAX 32
 #define CODE_EXIT_JUMPS_MAX 64
 
-/* The first four are the caller's to set.  The way stays within [LOW, HIGH): a jump to
+/* The first five are the caller's to set.  The way stays within [LOW, HIGH): a jump to
  * elsewhere is one to another function, and as good as RET. */
 struct code_exit_way {
 	uint64_t low, high; /* pc */
 	code_exit_is_readable *is_readable;
 	void *context;
+	uint32_t left; /* instructions that may be looked at, on all ways together */
 	struct code_exit_state now;
 	struct code_exit_state forks[CODE_EXIT_FORKS_MAX]; /* at the other way of a jump */
 	uint32_t fork_count, jump_count;
-	uint32_t left; /* instructions */
 	uint64_t jumps[CODE_EXIT_JUMPS_MAX]; /* where those lead that were followed */
 };
 

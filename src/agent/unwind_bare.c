@@ -34,6 +34,11 @@ static bool is_behind_call(struct walk *w, uint64_t ra, bool to_here)
 	return !to_here && ends_in_indirect_call(bytes);
 }
 
+bool bare_is_behind_call(struct walk *w, uint64_t ra)
+{
+	return is_behind_call(w, ra, false);
+}
+
 /* A leaf without unwind information that has made no frame (Go's, assembler's) has its return
  * address on top of the stack; one that has only aligned it, a word higher. */
 static bool step_frameless(struct walk *w, union rule rule)
@@ -70,7 +75,7 @@ static bool step_to_place(
 	uint64_t ra, rbp = w->rbp;
 
 	return place >= w->sp && place - w->sp <= FRAME_SIZE_MAX &&
-	       stack_memory_read(memory, place, &ra) && is_behind_call(w, ra, false) &&
+	       stack_memory_read(memory, place, &ra) && bare_is_behind_call(w, ra) &&
 	       (!restores_rbp ||
 		       stack_memory_read(memory, place + (uint64_t)rbp_offset, &rbp)) &&
 	       walk_move_to(w, ra, place + 8, rbp, false, rule) && walk_keep_three_registers(w);
@@ -114,8 +119,8 @@ bool bare_step_injected(struct walk *w, union rule rule)
 }
 
 /* The caller's rbp and the return address that rbp points to, if it does.  crosscall2, where C
- * calls Go, saves rbp once more right below its frame record (since Go 1.21): that one is
- * passed over. */
+ * calls Go, saves rbp once more right below its frame record (since Go 1.21): that one is passed
+ * over. */
 static bool read_frame_record(struct walk *w, union rule rule, uint64_t *rbp, uint64_t *ra)
 {
 	struct stack_memory *memory = &w->scratch->memory;

@@ -20,4 +20,7 @@ bool bare_step_injected(struct walk *w, union rule rule);
  * where it came from. */
 bool bare_step_wild(struct walk *w);
 
+/* Is there a call, direct or not, right before RA? */
+bool bare_is_behind_call(struct walk *w, uint64_t ra);
+
 #endif

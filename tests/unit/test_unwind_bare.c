@@ -1,5 +1,6 @@
 /*
- * Stacks out of code without unwind tables, at every instruction of it.
+ * Stacks out of code without unwind tables, and out of an exception's last steps, at every
+ * instruction.
  *
  * Each function here runs step by step (the trap flag), and at each step its stack is walked: it
  * must be that of a function with tables that was called from the same place.  The memory below the
@@ -81,11 +82,38 @@ __asm__(".text\n"
 	"	sub $0x108, %rsp\n	lea 1f(%rip), %rax\n	jmp *%rax\n"
 	"	ud2\n"
 	"1:	add $0x108, %rsp\n	ret\n"
-	"bare_end:	nop\n");
+	"bare_end:	nop\n"
+
+	/* Has run before, and left its return address everywhere. */
+	"others: .cfi_startproc\n"
+	"	.cfi_def_cfa_offset 16\n	call *%rax\n"
+	"others_back: nop\n"
+	"	.cfi_endproc\n"
+
+	/* What is called goes on at the pad.  With tables, which say of the place before the
+	 * pad that there is no frame any more. */
+	"has_pad: .cfi_startproc\n"
+	"	sub $40, %rsp\n	.cfi_def_cfa_offset 48\n"
+	"	call goes_to_pad\n"
+	"	.cfi_remember_state\n"
+	"	add $40, %rsp\n	.cfi_def_cfa_offset 8\n	ret\n"
+	"	.cfi_restore_state\n"
+	"pad:	add $40, %rsp\n	.cfi_def_cfa_offset 8\n	ret\n"
+	"	.cfi_endproc\n");
 extern const char bare_begin[], bare_end[];
 void bare_leaf(void), bare_pushes(void), bare_frame(void), bare_aligned(void), bare_framed(void),
 	bare_framed_with_registers(void), bare_moves(void), bare_jumps(void), bare_outer(void),
-	bare_table(void);
+	bare_table(void), has_pad(void), goes_to_pad(void);
+extern char pad[];
+
+/* As _Unwind_RaiseException ends. */
+#define PAD_SECTION "goes_to_pad_code"
+extern const char __start_goes_to_pad_code[], __stop_goes_to_pad_code[];
+__attribute__((noipa, optimize("no-omit-frame-pointer"), section(PAD_SECTION))) void goes_to_pad(
+	void)
+{
+	__builtin_eh_return(0, pad);
+}
 
 /* UNKNOWN steps may end in a note: a frame that is half aligned, a jump to anywhere. */
 static const struct fixture {
@@ -103,6 +131,7 @@ static const struct fixture {
 	{ "bare_jumps", bare_jumps, 20, 0 },
 	{ "bare_outer", bare_outer, 13, 0 },
 	{ "bare_table", bare_table, 5, 3 },
+	{ "goes_to_pad", has_pad, 8, 0 },
 };
 
 static struct unwind_scratch scratch;
@@ -132,6 +161,11 @@ static void check_step(uint64_t pc, size_t count)
 	}
 }
 
+static bool is_between(uint64_t pc, const char *start, const char *end)
+{
+	return pc >= (uint64_t)start && pc < (uint64_t)end;
+}
+
 static void on_step(int number, siginfo_t *info, void *context)
 {
 	const ucontext_t *c = context;
@@ -139,7 +173,8 @@ static void on_step(int number, siginfo_t *info, void *context)
 
 	(void)number;
 	(void)info;
-	if (pc < (uint64_t)bare_begin || pc >= (uint64_t)bare_end)
+	if (!is_between(pc, bare_begin, bare_end) &&
+		!is_between(pc, __start_goes_to_pad_code, __stop_goes_to_pad_code))
 		return;
 	unwind_registers(c, &scratch.registers);
 	check_step(pc, unwind_capture(&scratch, threads_own_stack()));
@@ -149,20 +184,19 @@ static void on_step(int number, siginfo_t *info, void *context)
 __attribute__((noipa, optimize("no-omit-frame-pointer"))) static void call(
 	void (*function)(void), uint64_t flags)
 {
-	char *volatile pad = __builtin_alloca(flags / 4 + 64);
+	char *volatile room = __builtin_alloca(flags / 4 + 64);
 
-	/* What is left of others: places behind calls, indirect ones as well. */
-	__asm__ volatile("lea 3f(%%rip), %%rax\n"
+	__asm__ volatile("lea others_back(%%rip), %%rax\n"
 			 "	mov $-4096, %%rcx\n"
 			 "1:	mov %%rax, (%%rsp, %%rcx)\n	add $8, %%rcx\n	jnz 1b\n"
 			 "	pushfq\n	or %1, (%%rsp)\n	popfq\n"
 			 "	call *%0\n"
-			 "3:	pushfq\n	andq $~0x100, (%%rsp)\n	popfq"
+			 "	pushfq\n	andq $~0x100, (%%rsp)\n	popfq"
 			 :
 			 : "r"(function), "r"(flags)
 			 : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory",
 			 "cc", "xmm0", "xmm1");
-	(void)pad;
+	(void)room;
 }
 
 START_TEST(every_instruction_without_tables_leads_to_its_caller)
@@ -252,8 +286,10 @@ START_TEST(any_bytes_at_all_are_survived)
 			random ^= random << 17;
 			code[i] = (uint8_t)(random >> 32);
 		}
-		for (size_t at = 0; at < 64; at++)
+		for (size_t at = 0; at < 64; at++) {
+			way.left = 4096;
 			found += code_exit_find(&way, (uint64_t)code + at, &exit);
+		}
 	}
 	ck_assert_uint_gt(found, 0);
 }

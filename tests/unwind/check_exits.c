@@ -62,7 +62,8 @@ static void compare(const struct module_span *span, uint64_t pc, const struct cf
 	struct code_exit_way way = { .low = span->start,
 		.high = span->end,
 		.is_readable = is_on_the_way,
-		.context = &place };
+		.context = &place,
+		.left = 4096 };
 	struct code_exit exit = { .offset = 0 };
 
 	totals.rows++;
