@@ -25,7 +25,7 @@ agent_sources="agent/cfi.c agent/cfi_expression.c agent/code_exit.c agent/code_r
 	agent/unwind_bare.c agent/unwind_cfi.c agent/unwind_deep.c agent/unwind_rule.c
 	agent/unwind_walk.c
 	spool/heap_writer.c spool/label_writer.c spool/spool_layout.c spool/spool_writer.c
-	base/build_id.c base/content_id.c base/monotonic.c"
+	base/build_id.c base/content_id.c base/monotonic.c base/sha256.c"
 
 # build NAME "FLAGS" FILE...: files relative to src/
 build() {
