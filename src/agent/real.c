@@ -35,15 +35,18 @@ static void find_clock(void)
 
 /* Sanitizers intercept what they can, and are not ready for a call before their own start.  Asked
  * of ld.so at our own loading: dlsym allocates for what it does not find. */
-#define SANITIZERS(X) X(__asan_init) X(__hwasan_init) X(__msan_init) X(__tsan_init)
+#define SANITIZERS(X) X(__asan_init) X(__hwasan_init) X(__msan_init)
 #define DECLARE(start) extern void start(void) __attribute__((weak, visibility("default")));
 SANITIZERS(DECLARE)
+DECLARE(__tsan_init)
+DECLARE(__tsan_go_start)
 #undef DECLARE
 
 static bool find_sanitizer(void)
 {
 #define IS_THERE(start) || start
-	return false SANITIZERS(IS_THERE);
+	/* Go's race detector is ThreadSanitizer without its interceptors. */
+	return (__tsan_init && !__tsan_go_start) SANITIZERS(IS_THERE);
 #undef IS_THERE
 }
 #undef SANITIZERS
