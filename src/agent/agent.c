@@ -17,6 +17,7 @@
 #include "agent/dl_watch.h"
 #include "agent/finisher.h"
 #include "agent/follow.h"
+#include "agent/go_runtime.h"
 #include "agent/keeper.h"
 #include "agent/labels.h"
 #include "agent/libc_kind.h"
@@ -215,6 +216,7 @@ static void after_fork_in_child(void)
 			spool_abandon(spool);
 			spool = childs;
 			modules_restart_in_child(spool);
+			go_runtime_restart_in_child(spool);
 			start_sampling();
 			alloc_sampler_restart_in_child(spool);
 			threads_restart_in_child(spool);
@@ -285,6 +287,8 @@ static void start(void)
 	recorder_sees_spool = settings.recorder_pid &&
 		settings_folder_identity(settings.spool) == settings.recorder_folder;
 	record_texts();
+	if (!settings.go_labels_off)
+		go_runtime_start(spool);
 	modules_start(spool);
 	dl_watch_start();
 	if (pthread_key_create(&thread_end_key, end_thread) != 0 ||

@@ -118,11 +118,11 @@ static bool is_past_stop(uint64_t now_ns)
 
 /* The slot of the stack whose FRAME_COUNT frames are SCRATCH's, with what is told behind them. */
 static bool intern_stack(struct spool_writer *spool, struct unwind_scratch *scratch,
-	size_t frame_count, struct spool_heap_site *site, uint32_t *slot)
+	size_t frame_count, spool_frame labels, struct spool_heap_site *site, uint32_t *slot)
 {
 	if (UNLIKELY(tells_generations))
 		frame_count = modules_append_generations(scratch->frames, frame_count);
-	frame_count = labels_append(spool, scratch->frames, frame_count);
+	frame_count = labels_append(scratch->frames, frame_count, labels);
 	site->frames_hash = spool_hash_frames(0, scratch->frames, frame_count);
 	return spool_intern_heap_stack(spool, site, scratch->frames, frame_count, slot);
 }
@@ -132,14 +132,16 @@ static bool find_next_stack(struct spool_writer *spool, struct unwind_scratch *s
 	const uint64_t *frame, struct spool_heap_site *site, uint32_t *slot)
 {
 	const struct unwind_stack stack = unwind_capture_next(scratch, threads_own_stack(), frame);
+	const spool_frame labels = labels_note(spool);
 
 	if (stack.is_truncated)
 		spool_count(spool, SPOOL_COUNT_HEAP_TRUNCATED, 1);
 	site->frames_hash = stack.hash;
-	if (LIKELY(!tells_generations && !thread_self.labels) &&
+	if (LIKELY(!tells_generations && !labels) &&
 		LIKELY(spool_find_heap_stack(spool, site, slot)))
 		return true;
-	return intern_stack(spool, scratch, unwind_write_frames(scratch, &stack), site, slot);
+	return intern_stack(
+		spool, scratch, unwind_write_frames(scratch, &stack), labels, site, slot);
 }
 
 static bool find_stack(struct spool_writer *spool, struct unwind_scratch *scratch,
@@ -151,7 +153,7 @@ static bool find_stack(struct spool_writer *spool, struct unwind_scratch *scratc
 	frame_count = unwind_capture(scratch, threads_own_stack());
 	if (unwind_is_truncated(scratch, frame_count))
 		spool_count(spool, SPOOL_COUNT_HEAP_TRUNCATED, 1);
-	return intern_stack(spool, scratch, frame_count, site, slot);
+	return intern_stack(spool, scratch, frame_count, labels_note(spool), site, slot);
 }
 
 /* When what was just allocated was.  The clock of the kernel's ticks does: no block is older than

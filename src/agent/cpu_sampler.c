@@ -100,7 +100,7 @@ void cpu_sampler_record_end(uint64_t periods)
 	}
 	count = add_callers(scratch);
 	scratch->frames[0] = spool_frame_note(SPOOL_NOTE_ENDED, 0);
-	count = labels_append(spool, scratch->frames, count);
+	count = labels_append(scratch->frames, count, labels_note(spool));
 	spool_append_sample(spool, scratch->frames, count, threads_name_self(), periods);
 	spool_count(spool, SPOOL_COUNT_SAMPLES, 1);
 	scratch_give_back(scratch);
@@ -119,7 +119,7 @@ static void record(struct spool_writer *spool, struct unwind_scratch *scratch, u
 		spool_count(spool, SPOOL_COUNT_TRUNCATED, 1);
 	if (UNLIKELY(tells_generations))
 		frame_count = modules_append_generations(scratch->frames, frame_count);
-	frame_count = labels_append(spool, scratch->frames, frame_count);
+	frame_count = labels_append(scratch->frames, frame_count, labels_note(spool));
 	spool_append_sample(spool, scratch->frames, frame_count, threads_name_self(), periods);
 	spool_count(spool, SPOOL_COUNT_SAMPLES, 1);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/descriptors.h"
+#include "agent/go_runtime.h"
 #include "agent/keeper.h"
 #include "agent/link_map_count.h"
 #include "agent/loaded_object.h"
@@ -47,14 +48,17 @@ struct look {
 	uint64_t adds;
 };
 
-static void note_references(const void *link_map)
+/* O is there, and known. */
+static void note_instance(const struct loaded_object *o)
 {
-	const struct module_instance *instance = modules_instance_of(link_map);
+	const struct module_instance *instance = modules_instance_of(o->link_map);
 	struct spool_life *life = instance ? modules_life(instance->module) : NULL;
 
 	if (life)
 		__atomic_store_n(
-			&life->references, link_map_count(link_map), __ATOMIC_RELAXED);
+			&life->references, link_map_count(o->link_map), __ATOMIC_RELAXED);
+	if (instance && (instance->module->flags & SPOOL_MODULE_GO))
+		go_runtime_add(o);
 }
 
 /* Our lock is taken inside the loader's, never the other way round. */
@@ -74,7 +78,7 @@ static int look_at(struct dl_phdr_info *info, size_t size, void *data)
 	if (real.find_object((void *)o.map_start, &found) == 0 && modules_describe(&found, &o)) {
 		if (!modules_has(&o))
 			modules_add(&o);
-		note_references(found.dlfo_link_map);
+		note_instance(&o);
 	}
 	return 0;
 }
@@ -193,7 +197,7 @@ static bool add_handle(void *handle)
 	if (modules_has(&o) || modules_add(&o))
 		__atomic_store_n(known_slot(handle), known, __ATOMIC_RELAXED);
 	modules_copy_pending();
-	note_references(map);
+	note_instance(&o);
 	modules_unlock();
 	return modules_count() > count;
 }

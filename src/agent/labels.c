@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "agent/go_labels.h"
+#include "agent/go_runtime.h"
 #include "agent/plugprof.h"
 #include "agent/threads.h"
 #include "base/compiler.h"
@@ -140,25 +142,36 @@ EXPORT int plugprof_set_thread_label(const char *key, const char *value)
 EXPORT int set_label_by_its_usual_name(const char *key, const char *value) __asm__(
 	"plugprof_set_label") __attribute__((alias("plugprof_set_thread_label")));
 
-size_t labels_append(struct spool_writer *spool, spool_frame *frames, size_t count)
+static uint32_t own_set(struct spool_writer *spool, struct label_list *list)
 {
-	struct labels *labels = own_labels();
-	struct label_list *list;
-
-	if (LIKELY(!labels))
-		return count;
-	list = &labels->lists[labels->current];
-	if (list->size == 0)
-		return count;
-	if (list->set == 0)
+	if (list->size && list->set == 0)
 		list->set = spool_intern_labels(spool, list->text, list->size);
-	if (list->set == 0)
+	return list->set;
+}
+
+spool_frame labels_note(struct spool_writer *spool)
+{
+	static struct label_list none; /* written by nobody */
+	struct labels *labels = own_labels();
+	struct label_list *list = labels ? &labels->lists[labels->current] : &none;
+	uint32_t set;
+
+	if (LIKELY(!labels && !go_place_count))
+		return 0;
+	if (!go_place_count || !go_labels_intern(spool, list->text, list->size, &set))
+		set = own_set(spool, list);
+	return set ? spool_frame_note(SPOOL_NOTE_LABELS, set) : 0;
+}
+
+size_t labels_append(spool_frame *frames, size_t count, spool_frame note)
+{
+	if (LIKELY(!note))
 		return count;
 	if (count == SPOOL_FRAMES_PER_STACK_MAX) {
 		frames[count - 2] = frames[count - 1]; /* the note that the stack goes on */
 		count--;
 	}
-	frames[count] = spool_frame_note(SPOOL_NOTE_LABELS, list->set);
+	frames[count] = note;
 	return count + 1;
 }
 

@@ -1,4 +1,4 @@
-/* The labels of threads, which the host sets through plugprof.h. */
+/* The labels of samples: of threads, which the host sets through plugprof.h, and of goroutines. */
 #ifndef AGENT_LABELS_H
 #define AGENT_LABELS_H
 
@@ -10,9 +10,12 @@
  * nothing. */
 void labels_start(void);
 
-/* Behind the COUNT frames of a stack, a note of the calling thread's labels, when it has any.
- * How many frames in all; FRAMES has room for SPOOL_FRAMES_PER_STACK_MAX.  Signal-safe. */
-size_t labels_append(struct spool_writer *spool, spool_frame *frames, size_t count);
+/* The note of the labels that the calling thread has, or the goroutine that runs on it; 0: none.
+ * Signal-safe. */
+spool_frame labels_note(struct spool_writer *spool);
+/* NOTE, unless it is 0, behind the COUNT frames of a stack.  How many frames in all; FRAMES has
+ * room for SPOOL_FRAMES_PER_STACK_MAX.  Signal-safe. */
+size_t labels_append(spool_frame *frames, size_t count, spool_frame note);
 
 /* The calling thread ends, and needs no place for labels any more. */
 void labels_thread_ends(void);

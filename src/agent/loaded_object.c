@@ -227,12 +227,40 @@ const char *object_find_path(const struct loaded_object *o)
 						       make_absolute(o->name);
 }
 
-/* ld.so relocates the dynamic section's pointers in place, but not the vdso's. */
-static const char *dynamic_string(const struct loaded_object *o, uint64_t table, uint64_t offset)
+const void *object_at(const struct loaded_object *o, uint64_t address, uint64_t size)
 {
-	uint64_t pc = (table < o->bias ? table + o->bias : table) + offset;
+	const uint64_t pc = address < o->bias ? address + o->bias : address;
 
-	return pc >= o->map_start && pc < o->map_end ? (const char *)pc : NULL;
+	return pc >= o->map_start && pc < o->map_end && size <= o->map_end - pc ?
+		(const void *)pc :
+		NULL;
+}
+
+/* The dynamic section, up to *END; NULL: none. */
+static const Elf64_Dyn *find_dynamic(const struct loaded_object *o, const Elf64_Dyn **end)
+{
+	const Elf64_Dyn *dynamic = NULL;
+
+	*end = NULL;
+	for (size_t i = 0; i < o->header_count; i++) {
+		const Elf64_Phdr *h = &o->headers[i];
+
+		if (h->p_type != PT_DYNAMIC || !inside(o, h->p_vaddr, h->p_memsz))
+			continue;
+		dynamic = (const Elf64_Dyn *)(h->p_vaddr + o->bias);
+		*end = dynamic + h->p_memsz / sizeof(*dynamic);
+	}
+	return dynamic;
+}
+
+uint64_t object_find_dynamic(const struct loaded_object *o, int64_t tag)
+{
+	const Elf64_Dyn *end, *d = find_dynamic(o, &end);
+
+	for (; d < end && d->d_tag != DT_NULL; d++)
+		if (d->d_tag == tag)
+			return d->d_un.d_val;
+	return 0;
 }
 
 static size_t put_name(size_t used, const char *name, uint64_t room)
@@ -247,24 +275,13 @@ static size_t put_name(size_t used, const char *name, uint64_t room)
 
 size_t object_find_names(const struct loaded_object *o, const char **names)
 {
-	const Elf64_Dyn *dynamic = NULL, *end = NULL;
-	uint64_t strings = 0;
+	const uint64_t strings = object_find_dynamic(o, DT_STRTAB);
+	const Elf64_Dyn *end, *dynamic = find_dynamic(o, &end);
 	size_t used = 0;
 
-	for (size_t i = 0; i < o->header_count; i++) {
-		const Elf64_Phdr *h = &o->headers[i];
-
-		if (h->p_type != PT_DYNAMIC || !inside(o, h->p_vaddr, h->p_memsz))
-			continue;
-		dynamic = (const Elf64_Dyn *)(h->p_vaddr + o->bias);
-		end = dynamic + h->p_memsz / sizeof(*dynamic);
-	}
-	for (const Elf64_Dyn *d = dynamic; d < end && d->d_tag != DT_NULL; d++)
-		if (d->d_tag == DT_STRTAB)
-			strings = d->d_un.d_ptr;
 	for (int pass = 0; strings && pass < 2; pass++) {
 		for (const Elf64_Dyn *d = dynamic; d < end && d->d_tag != DT_NULL; d++) {
-			const char *name = dynamic_string(o, strings, d->d_un.d_val);
+			const char *name = object_at(o, strings + d->d_un.d_val, 1);
 
 			if (name && d->d_tag == (pass == 0 ? DT_SONAME : DT_NEEDED))
 				used = put_name(used, name, o->map_end - (uint64_t)name);

@@ -26,6 +26,7 @@ struct loaded_object {
 	size_t header_count;
 	uint64_t map_start, map_end; /* pc */
 	const void *link_map, *unwind_header; /* as _dl_find_object knows it; may be NULL */
+	const void *tls; /* its thread-local memory, of the calling thread; NULL: none, not known */
 	uint32_t flags; /* enum spool_module_flags known beforehand */
 };
 
@@ -55,6 +56,12 @@ bool object_name_means_descriptor(const char *name);
 /* One such is about to be opened: remember the file behind it.  Not with object_find_path() at
  * the same time. */
 void object_remember_descriptor(const char *name);
+
+/* SIZE bytes at ADDRESS, a vaddr or what the loader, which relocates the pointers of dynamic
+ * sections in place (but not the vdso's), has made of it.  NULL: not in O. */
+const void *object_at(const struct loaded_object *o, uint64_t address, uint64_t size);
+/* The value of the dynamic section's first entry TAG; 0: none. */
+uint64_t object_find_dynamic(const struct loaded_object *o, int64_t tag);
 
 /* DT_SONAME and every DT_NEEDED, each with its NUL; how many bytes.  Valid until the next call. */
 size_t object_find_names(const struct loaded_object *o, const char **names);

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "agent/go_runtime.h"
 #include "agent/loaded_object.h"
 #include "agent/module_life.h"
 #include "agent/module_maps.h"
@@ -377,9 +378,12 @@ static int add_at_start(struct dl_phdr_info *info, size_t info_size, void *data)
 		.bias = info->dlpi_addr,
 		.headers = info->dlpi_phdr,
 		.header_count = info->dlpi_phnum,
+		.tls = info->dlpi_tls_data,
 	};
 	struct dl_find_object found;
+	struct build_id id;
 	bool *seen_main = data;
+	bool is_go;
 
 	object_find_range(&o);
 	if (!*seen_main)
@@ -403,6 +407,9 @@ static int add_at_start(struct dl_phdr_info *info, size_t info_size, void *data)
 	if ((uint64_t)&modules >= o.map_start && (uint64_t)&modules < o.map_end)
 		o.flags |= SPOOL_MODULE_AGENT;
 	add_object(&o, false);
+	object_find_build_id(&o, &id, &is_go);
+	if (is_go)
+		go_runtime_add(&o);
 	return 0;
 }
 

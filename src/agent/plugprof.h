@@ -27,7 +27,8 @@ int plugprof_set_thread_label(const char *key, const char *value) __attribute__(
 /*
  * The calling thread's samples, of CPU time and of allocations, carry VALUE under KEY from now on;
  * with a VALUE of NULL, or empty, nothing under KEY.  Both are copied; they should be UTF-8.  New
- * threads begin without labels.
+ * threads begin without labels.  While a goroutine runs that has such a label of its own
+ * (runtime/pprof), its samples carry that.
  *
  * 0; -1 when a limit above is passed, KEY is NULL or empty, too many threads have labels (2048), or
  * the call has interrupted another of the same thread: labels are then as before.

@@ -59,6 +59,17 @@ static inline void stack_memory_enter(struct stack_memory *m, uint64_t sp)
 		m->readable = (struct stack_range){ .low = sp, .high = m->stack.high };
 }
 
+/* The SIZE bytes at ADDRESS can be read. */
+static inline bool stack_memory_has(struct stack_memory *m, uint64_t address, uint64_t size)
+{
+	if (address + size < address)
+		return false;
+	for (uint64_t page = address & ~(uint64_t)4095; page < address + size; page += 4096)
+		if (!stack_memory_ask(m, page))
+			return false;
+	return true;
+}
+
 static inline bool stack_memory_read(struct stack_memory *m, uint64_t address, uint64_t *word)
 {
 	if (UNLIKELY(address < m->readable.low || address + 8 > m->readable.high ||

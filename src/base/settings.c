@@ -40,6 +40,8 @@ const struct setting settings_table[] = {
 		"copy no library that is larger (default 64m)" },
 	{ "generations", SETTING_FLAG, FIELD(generations), 0, 1, NULL,
 		"label each sample with its plugin's generation: how often it was loaded by then" },
+	{ "go-labels", SETTING_CHOICE, FIELD(go_labels_off), 0, 1, "on|off",
+		"label each sample as runtime/pprof has labelled the goroutine (default on)" },
 	{ "follow", SETTING_CHOICE, FIELD(follow), 0, FOLLOW_NONE, "both|fork|exec|none",
 		"record what the program starts, too: what it forks, what it runs by exec" },
 	{ "include", SETTING_TEXT, FIELD(include), 1, SETTINGS_PATTERNS_MAX - 1, "NAMES",

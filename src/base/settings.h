@@ -31,6 +31,7 @@ struct settings {
 	bool verbose; /* the tool says at exit what it wrote */
 	bool mmap; /* with allocations, mappings are recorded */
 	bool generations; /* samples have a label for the plugin's generation */
+	uint32_t go_labels_off; /* 1: samples do not have the labels of Go's runtime/pprof */
 	uint32_t keep; /* enum keep_mode */
 	uint64_t keep_limit; /* bytes of a file that is still copied */
 	uint32_t follow; /* enum follow_mode */

@@ -45,6 +45,7 @@ static const struct option_row rows[] = {
 	SETTING_ROW(0, "keep", "keep"),
 	SETTING_ROW(0, "keep-limit", "keep-limit"),
 	SETTING_ROW(0, "generations", "generations"),
+	SETTING_ROW(0, "go-labels", "go-labels"),
 	SETTING_ROW(0, "follow", "follow"),
 	SETTING_ROW(0, "include", "include"),
 	SETTING_ROW(0, "exclude", "exclude"),

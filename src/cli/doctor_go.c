@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/compiler.h"
+#include "base/go_layout.h"
 #include "base/path.h"
 #include "base/xalloc.h"
 #include "cli/doctor.h"
@@ -36,6 +37,22 @@ static void check_go(const struct doctor_case *c, struct findings *f, const char
 static bool is_plugin(const struct go_build_info *go)
 {
 	return strcmp(go_setting_of(go, "-buildmode"), "plugin") == 0;
+}
+
+/* A plugin's goroutines are its host's. */
+static void check_go_labels(const struct doctor_case *c, struct findings *f, const char *name)
+{
+	const char *version = c->library->go.version;
+
+	if (is_plugin(&c->library->go) || !version[0])
+		return;
+	if (go_layout_find(version, strlen(version)))
+		findings_add(f, FINDING_OK, name,
+			"labels of goroutines (runtime/pprof) are read");
+	else
+		findings_add(f, FINDING_NOTE, name,
+			"labels of goroutines (runtime/pprof) are not read: known are those of "
+			"Go " GO_LAYOUT_KNOWN);
 }
 
 /* False: there is nothing to compare. */
@@ -175,6 +192,7 @@ static void check_go_host(const struct doctor_case *c, struct findings *f, const
 
 const struct doctor_check_row doctor_go_checks[] = {
 	{ "go", check_go },
+	{ "go-labels", check_go_labels },
 	{ "go-host", check_go_host },
 	{ .name = NULL },
 };

@@ -6,6 +6,7 @@
 
 #include "base/path.h"
 #include "cli/heap_unseen.h"
+#include "cli/labels_unseen.h"
 #include "cli/message.h"
 #include "cli/output_name.h"
 #include "cli/pipeline.h"
@@ -56,6 +57,8 @@ void summary_add(struct summary *s, const struct spool_reader *spool)
 	s->heap_lost += h->counters[SPOOL_LOST_HEAP_BUSY] + h->counters[SPOOL_LOST_HEAP_MEMORY];
 	if (!s->heap_unseen && spool_reader_heap_rate(spool))
 		s->heap_unseen = heap_unseen(spool);
+	if (!s->labels_unseen)
+		s->labels_unseen = labels_unseen(spool);
 }
 
 /* Of the sample types that pipeline_read_heap() makes. */
@@ -263,6 +266,8 @@ static void print_samples(const struct summary *s)
 			(double)s->cpu_ns / 1e9, (double)s->wall_ns / 1e9, processes);
 	if (s->heap_file || s->heap_unseen || !s->has_cpu)
 		print_heap(s);
+	if (s->labels_unseen)
+		message("not seen: %s", s->labels_unseen);
 }
 
 #define FILES_NAMED_MAX 3 /* beside the first */
@@ -319,6 +324,7 @@ void summary_free(struct summary *s)
 	free(s->file);
 	free(s->heap_file);
 	free(s->heap_unseen);
+	free(s->labels_unseen);
 	for (size_t i = 0; i < s->others.count; i++)
 		free(s->others.items[i]);
 	VEC_FREE(&s->others);

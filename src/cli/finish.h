@@ -21,6 +21,7 @@ struct summary {
 	char *file; /* its CPU profile; where there is none, its heap profile */
 	char *heap_file; /* beside a CPU profile; NULL: none */
 	char *heap_unseen; /* which allocations cannot be sampled; NULL: all can */
+	char *labels_unseen; /* which labels cannot be read; NULL: all can */
 	bool has_cpu;
 	uint32_t plugins;
 	struct report report;

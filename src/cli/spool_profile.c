@@ -8,6 +8,7 @@
 
 #include "base/build_id.h"
 #include "base/path.h"
+#include "cli/labels_unseen.h"
 #include "cli/life.h"
 #include "cli/pipeline.h"
 #include "cli/report.h"
@@ -276,9 +277,16 @@ static void add_comments_of_all_kinds(struct reading *r)
 {
 	const struct spool_header *h = spool_reader_header(r->spool);
 	char *text = xasprintf(PERF_MAP_COMMENT "\t/tmp/perf-%u.map\t%u", h->pid, h->uid);
+	char *unseen = labels_unseen(r->spool);
 
 	profile_add_comment(r->profile, text);
 	free(text);
+	if (unseen) {
+		text = xasprintf("not seen: %s", unseen);
+		profile_add_comment(r->profile, text);
+		free(text);
+		free(unseen);
+	}
 	if (h->counters[SPOOL_COUNT_MODULES_DROPPED]) {
 		text = xasprintf("%llu times a library found no place in the spool: its code is "
 				 PIPELINE_ANONYMOUS,
@@ -287,7 +295,8 @@ static void add_comments_of_all_kinds(struct reading *r)
 		free(text);
 	}
 	if (spool_reader_labels_lost(r->spool)) {
-		text = xasprintf("%llu samples have no labels: there were too many sets of them",
+		text = xasprintf("%llu samples lack labels: there were too many sets of them, or "
+				 "too many or too long ones in a set",
 			(unsigned long long)spool_reader_labels_lost(r->spool));
 		profile_add_comment(r->profile, text);
 		free(text);

@@ -45,6 +45,12 @@ static struct spool_label_set *find_set(struct spool_writer *w, uint64_t key, bo
 	return NULL;
 }
 
+void spool_count_lost_labels(struct spool_writer *w)
+{
+	if (spool_touch(w, w->label_texts, sizeof(*w->label_texts)))
+		__atomic_fetch_add(&w->label_texts->lost, 1, __ATOMIC_RELAXED);
+}
+
 uint32_t spool_intern_labels(struct spool_writer *w, const char *text, size_t size)
 {
 	const uint64_t hash = hash_bytes(text, size);
@@ -56,8 +62,7 @@ uint32_t spool_intern_labels(struct spool_writer *w, const char *text, size_t si
 	/* Another thread may be about to store it: a reader sees it then. */
 	if (set && __atomic_load_n(&set->text, __ATOMIC_RELAXED) != SPOOL_LABELS_REFUSED)
 		return (uint32_t)(set - w->label_sets) + 1;
-	if (spool_touch(w, w->label_texts, sizeof(*w->label_texts)))
-		__atomic_fetch_add(&w->label_texts->lost, 1, __ATOMIC_RELAXED);
+	spool_count_lost_labels(w);
 	return 0;
 }
 

@@ -8,6 +8,9 @@
  * added when new; 0: there is no room, one sample's labels are lost and counted. */
 uint32_t spool_intern_labels(struct spool_writer *w, const char *text, size_t size);
 
+/* A sample lacks labels for another reason: count it. */
+void spool_count_lost_labels(struct spool_writer *w);
+
 /* Part of spool_inherit(): FROM's sets get the same numbers in W, where its heap is inherited.
  */
 bool spool_inherit_labels(struct spool_writer *w, const struct spool_writer *from) MUST_CHECK;

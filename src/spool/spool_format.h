@@ -150,6 +150,7 @@ enum spool_text_kind {
 	SPOOL_TEXT_OUTPUT = 3, /* template of the profile's name, relative to that folder */
 	SPOOL_TEXT_OPTIONS = 4, /* for whoever writes the profile: "raw" or "" */
 	SPOOL_TEXT_HEAP_UNSEEN = 10, /* which allocations cannot be sampled, and why */
+	SPOOL_TEXT_GO_UNKNOWN = 11, /* the version of a Go runtime whose labels cannot be read */
 	SPOOL_TEXT_STORE = 5, /* the folder that library files were kept in; see base/store.h */
 };
 
@@ -255,8 +256,8 @@ static_assert(sizeof(struct spool_thread_name) == 24, "spool format changed");
 /* --- labels --- */
 
 /*
- * What a thread was working on, as the host said: a set of labels.  Open addressing, linear probing
- * from KEY modulo the number of sets.
+ * What a thread or goroutine was working on, as the host said: a set of labels.  Open addressing,
+ * linear probing from KEY modulo the number of sets.
  */
 struct spool_label_set {
 	uint64_t key; /* hash of the text; 0: empty.  Claimed by compare-and-swap */
@@ -271,7 +272,7 @@ static_assert(sizeof(struct spool_label_set) == 16, "spool format changed");
 
 struct spool_label_texts {
 	uint64_t used; /* bytes handed out behind this; may pass the section's size */
-	uint64_t lost; /* samples whose labels found no room */
+	uint64_t lost; /* samples that lack labels, for want of room */
 };
 static_assert(sizeof(struct spool_label_texts) == 16, "spool format changed");
 
@@ -300,8 +301,8 @@ enum spool_note {
 				    * this stack, id in the argument's upper 16 bits, and its
 				    * generation in the lower, at most 65535 */
 	SPOOL_NOTE_LEFT_OUT = 8, /* between leaves and root: more frames than are taken */
-	SPOOL_NOTE_LABELS = 7, /* behind the root, and behind those: the thread's labels, number of
-				* the set from 1 on */
+	SPOOL_NOTE_LABELS = 7, /* behind the root, and behind those: the labels of the thread and
+				* the goroutine, number of the set from 1 on */
 };
 
 static inline spool_frame spool_frame_of(uint32_t module_id, uint64_t vaddr)

@@ -67,7 +67,7 @@ struct spool_label_view {
 /* The labels that notes among FRAMES stand for.  Their number. */
 size_t spool_reader_labels(const struct spool_reader *r, const spool_frame *frames,
 	size_t frame_count, struct spool_label_view labels[static SPOOL_LABELS_MAX]);
-/* Samples whose labels found no room. */
+/* Samples that lack labels, for want of room. */
 uint64_t spool_reader_labels_lost(const struct spool_reader *r);
 
 /* Was CPU time to be sampled? */

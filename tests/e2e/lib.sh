@@ -163,7 +163,7 @@ stacks() {
 		}
 		/^-+\+-/ { flush(); on = 1; first = 1; next }
 		on && label != "" && $1 == label { value = $2; next }
-		!on || /^ +[a-z]+:  / { next }
+		!on || /^ +[a-z0-9_]+:  / { next }
 		{
 			line = $0
 			if (first) {

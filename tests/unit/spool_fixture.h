@@ -38,4 +38,19 @@ static struct spool_reader *read_back(void)
 	return r;
 }
 
+/* The labels that notes among FRAMES stand for, as "key=value key=value". */
+static inline const char *labels_of(const spool_frame *frames, size_t frame_count)
+{
+	static char text[4096];
+	struct spool_label_view labels[SPOOL_LABELS_MAX];
+	struct spool_reader *r = read_back();
+	char *end = text;
+
+	*end = '\0';
+	for (size_t i = 0, n = spool_reader_labels(r, frames, frame_count, labels); i < n; i++)
+		end += sprintf(end, "%s%s=%s", i ? " " : "", labels[i].key, labels[i].value);
+	spool_reader_free(r);
+	return text;
+}
+
 #endif

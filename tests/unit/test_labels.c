@@ -33,21 +33,12 @@ static void tear_down(void)
 	remove_folder();
 }
 
-/* The labels that a sample of this thread has now, as "key=value key=value". */
+/* Of a sample of this thread, now. */
 static const char *own_labels(void)
 {
-	static char text[2 * PLUGPROF_LABEL_BYTES_MAX];
 	spool_frame frames[SPOOL_FRAMES_PER_STACK_MAX] = { spool_frame_of(1, 2) };
-	const size_t count = labels_append(&w, frames, 1);
-	struct spool_label_view labels[SPOOL_LABELS_MAX];
-	struct spool_reader *r = read_back();
-	char *end = text;
 
-	*end = '\0';
-	for (size_t i = 0, n = spool_reader_labels(r, frames, count, labels); i < n; i++)
-		end += sprintf(end, "%s%s=%s", i ? " " : "", labels[i].key, labels[i].value);
-	spool_reader_free(r);
-	return text;
+	return labels_of(frames, labels_append(frames, 1, labels_note(&w)));
 }
 
 START_TEST(before_anything_is_recorded_setting_a_label_does_nothing)
@@ -88,11 +79,11 @@ START_TEST(labels_are_one_set_in_whatever_order_they_are_given)
 	plugprof_set_label("a", "1");
 	plugprof_set_label("c", "3");
 	ck_assert_str_eq(own_labels(), "a=1 b=2 c=3");
-	ck_assert_uint_eq(labels_append(&w, one, 1), 2);
+	ck_assert_uint_eq(labels_append(one, 1, labels_note(&w)), 2);
 	plugprof_set_label("b", NULL);
 	ck_assert_str_eq(own_labels(), "a=1 c=3");
 	plugprof_set_label("b", "2");
-	ck_assert_uint_eq(labels_append(&w, other, 1), 2);
+	ck_assert_uint_eq(labels_append(other, 1, labels_note(&w)), 2);
 	ck_assert_uint_eq(one[1], other[1]);
 }
 END_TEST
@@ -153,7 +144,7 @@ START_TEST(a_stack_of_full_depth_keeps_its_note_and_gets_its_labels)
 
 	plugprof_set_label("depth", "full");
 	frames[SPOOL_FRAMES_PER_STACK_MAX - 1] = note;
-	ck_assert_uint_eq(labels_append(&w, frames, SPOOL_FRAMES_PER_STACK_MAX),
+	ck_assert_uint_eq(labels_append(frames, SPOOL_FRAMES_PER_STACK_MAX, labels_note(&w)),
 		SPOOL_FRAMES_PER_STACK_MAX);
 	ck_assert_uint_eq(frames[SPOOL_FRAMES_PER_STACK_MAX - 2], note);
 	r = read_back();

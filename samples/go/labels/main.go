@@ -1,5 +1,6 @@
-// Labels shows how a Go program labels its work for plugprof: two units of work for tenant blue,
-// one for tenant red, and one without a label, in turn.
+// Labels shows how a Go program labels its work for plugprof, in two ways: two units of work for tenant
+// blue, under a label of the goroutine; one for tenant red, under a label of the thread; and one
+// without a label, in turn.
 package main
 
 // #cgo CFLAGS: -I${SRCDIR}/../../../src/agent
@@ -8,9 +9,11 @@ package main
 import "C"
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"strconv"
 	"sync"
 	"unsafe"
@@ -18,8 +21,15 @@ import (
 
 const workUnitSteps = 100000 // as in ../../work.h
 
-// labeled runs f under a label.  Labels are a thread's, so the goroutine stays on its thread.
+// labeled runs f under a label as Go programs do: it is the goroutine's, whatever thread runs it, and
+// whatever C it calls.
 func labeled(key, value string, f func()) {
+	pprof.Do(context.Background(), pprof.Labels(key, value), func(context.Context) { f() })
+}
+
+// labeledThread runs f under a label as C does, which knows of threads alone: the goroutine stays on its
+// thread.
+func labeledThread(key, value string, f func()) {
 	k, v := C.CString(key), C.CString(value)
 	defer C.free(unsafe.Pointer(k))
 	defer C.free(unsafe.Pointer(v))
@@ -50,7 +60,7 @@ func main() {
 		go func(i int) {
 			defer group.Done()
 			for round := uint64(0); round < uint64(rounds); round++ {
-				labeled("tenant", "red", func() { sums[i] += work(round) })
+				labeledThread("tenant", "red", func() { sums[i] += work(round) })
 				labeled("tenant", "blue", func() { sums[i] += work(work(round)) })
 				sums[i] += work(round)
 			}

@@ -3,6 +3,11 @@ package main
 
 import "C"
 
+import (
+	"context"
+	"runtime/pprof"
+)
+
 const workSteps = 50000
 
 //go:noinline
@@ -13,12 +18,16 @@ func sharedLeaf(value uint64) uint64 {
 	return value
 }
 
+// SharedWork has a label while it works.
+//
 //export SharedWork
 func SharedWork(rounds C.ulong) C.ulong {
 	var sum uint64
-	for i := uint64(0); i < uint64(rounds); i++ {
-		sum += sharedLeaf(i)
-	}
+	pprof.Do(context.Background(), pprof.Labels("library", "shared"), func(context.Context) {
+		for i := uint64(0); i < uint64(rounds); i++ {
+			sum += sharedLeaf(i)
+		}
+	})
 	return C.ulong(sum)
 }
 
