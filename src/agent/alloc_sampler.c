@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/monotonic.h"
 #include "spool/heap_writer.h"
+#include "spool/label_writer.h"
 
 #define FINE_RATE_BYTES 256 /* up to here most allocations are samples: no filter helps */
 
@@ -124,6 +125,12 @@ static bool intern_stack(struct spool_writer *spool, struct unwind_scratch *scra
 		frame_count = modules_append_generations(scratch->frames, frame_count);
 	frame_count = labels_append(scratch->frames, frame_count, labels);
 	site->frames_hash = spool_hash_frames(0, scratch->frames, frame_count);
+	if (UNLIKELY(labels && spool_is_half_full(spool))) {
+		if (spool_find_heap_stack(spool, site, slot))
+			return true;
+		spool_count_lost_labels(spool);
+		site->frames_hash = spool_hash_frames(0, scratch->frames, --frame_count);
+	}
 	return spool_intern_heap_stack(spool, site, scratch->frames, frame_count, slot);
 }
 

@@ -517,12 +517,21 @@ static bool store_frames(struct spool_writer *w, struct spool_stack *stack,
 	return stored != SPOOL_FRAMES_REFUSED;
 }
 
-enum find { FOUND, FULL, REFUSED, NO_MEMORY };
+bool spool_is_half_full(const struct spool_writer *w)
+{
+	return __atomic_load_n(&w->header->frames_used, __ATOMIC_RELAXED) > w->frame_count / 2 ||
+		__atomic_load_n(&w->header->stacks_used, __ATOMIC_RELAXED) > w->stack_count / 2;
+}
+
+enum find { FOUND, FULL, REFUSED, NO_MEMORY, NOT_WITH_LABELS };
 
 /* The slot of the stack KEY stands for, made when new. */
 static enum find find_stack(struct spool_writer *w, uint64_t key, const spool_frame *frames,
 	size_t frame_count, uint16_t thread_name, struct spool_stack **ret)
 {
+	const bool has_labels =
+		spool_frame_is_note(frames[frame_count - 1], SPOOL_NOTE_LABELS);
+
 	for (uint32_t probe = 0; probe < PROBES_MAX; probe++) {
 		struct spool_stack *stack = &w->stacks[(key + probe) & (w->stack_count - 1)];
 		uint64_t seen;
@@ -530,6 +539,8 @@ static enum find find_stack(struct spool_writer *w, uint64_t key, const spool_fr
 		if (UNLIKELY(!spool_touch(w, stack, sizeof(*stack))))
 			return NO_MEMORY;
 		seen = __atomic_load_n(&stack->key, __ATOMIC_ACQUIRE);
+		if (seen == 0 && has_labels && UNLIKELY(spool_is_half_full(w)))
+			return NOT_WITH_LABELS;
 		if (seen == 0 && __atomic_compare_exchange_n(&stack->key, &seen, key, false,
 					 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 			__atomic_fetch_add(&w->header->stacks_used, 1, __ATOMIC_RELAXED);
@@ -616,5 +627,9 @@ void spool_append_sample(struct spool_writer *w, const spool_frame *frames, size
 		break;
 	case NO_MEMORY:
 		spool_count(w, SPOOL_LOST_MEMORY, periods);
+		break;
+	case NOT_WITH_LABELS:
+		spool_count_lost_labels(w);
+		spool_append_sample(w, frames, frame_count - 1, thread_name, periods);
 	}
 }

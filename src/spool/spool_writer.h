@@ -105,8 +105,13 @@ struct spool_life *spool_append_life(struct spool_writer *w, const struct spool_
 /* The index of NAME among the thread names, added when new; 0 ("") when there is no room. */
 uint16_t spool_intern_thread_name(struct spool_writer *w, const char name[static 16]);
 
-/* One sample of PERIODS ticks with FRAMES (leaf first).  Copies them when the stack is new.
- * Any thread, any handler. */
+/* Half of the room for stacks is taken.  Labels that differ from sample to sample (a request's
+ * number) make a new stack of each: they do not get the other half. */
+bool spool_is_half_full(const struct spool_writer *w);
+
+/* One sample of PERIODS ticks with FRAMES (leaf first).  Copies them when the stack is new; a new
+ * stack goes without its note of labels, which is the last, where the above is true, and that is
+ * counted.  Any thread, any handler. */
 void spool_append_sample(struct spool_writer *w, const spool_frame *frames, size_t frame_count,
 	uint16_t thread_name, uint64_t periods);
 

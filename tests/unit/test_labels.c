@@ -173,6 +173,40 @@ START_TEST(sets_that_find_no_room_are_counted)
 }
 END_TEST
 
+/* As where each request has a label of its own. */
+START_TEST(labels_leave_half_of_the_room_to_stacks)
+{
+	spool_frame frames[31];
+	struct spool_reader *r;
+	uint64_t lost, used;
+
+	for (uint32_t i = 0; i < 30; i++)
+		frames[i] = spool_frame_of(1, i);
+	for (uint32_t i = 0; i < 40000; i++) {
+		frames[30] = spool_frame_note(SPOOL_NOTE_LABELS, 1 + i);
+		spool_append_sample(&w, frames, 31, 0, 1);
+	}
+	ck_assert(spool_is_half_full(&w));
+	used = w.header->stacks_used;
+	ck_assert_uint_gt(used, 8000);
+	for (uint32_t i = 0; i < 5000; i++) {
+		frames[0] = spool_frame_of(2, i);
+		spool_append_sample(&w, frames, 30, 0, 1);
+	}
+	ck_assert_uint_eq(w.header->stacks_used, used + 5000);
+	ck_assert_uint_eq(w.header->counters[SPOOL_COUNT_TABLE_FULL], 0);
+	/* One that was there before goes on being counted. */
+	frames[0] = spool_frame_of(1, 0);
+	frames[30] = spool_frame_note(SPOOL_NOTE_LABELS, 1);
+	r = read_back();
+	lost = spool_reader_labels_lost(r);
+	ck_assert_uint_eq(lost, 40000 - (used - 1));
+	spool_append_sample(&w, frames, 31, 0, 1);
+	ck_assert_uint_eq(spool_reader_labels_lost(r), lost);
+	spool_reader_free(r);
+}
+END_TEST
+
 START_TEST(a_child_has_its_parents_labels_and_sets)
 {
 	struct spool_writer child = { .header = NULL };
@@ -244,6 +278,7 @@ int main(void)
 	tcase_add_test(threads, threads_have_labels_of_their_own_and_give_their_place_back);
 	tcase_add_test(threads, a_stack_of_full_depth_keeps_its_note_and_gets_its_labels);
 	tcase_add_test(sets, sets_that_find_no_room_are_counted);
+	tcase_add_test(sets, labels_leave_half_of_the_room_to_stacks);
 	tcase_add_test(sets, a_child_has_its_parents_labels_and_sets);
 	tcase_add_test(sets, damaged_sets_are_no_labels);
 
