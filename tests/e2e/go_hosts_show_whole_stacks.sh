@@ -73,6 +73,16 @@ both_profilers_agree() {
 		fail "$1: the two profiles do not agree"
 }
 
+# What is fetched over HTTP has the same frames on top as ours: C is one leaf there.
+fetched_profile_agrees() {
+	record_well "$1" --cpu -F 1000 -- ./gohost -n 2 -t 2 -fetch="$work/fetched.pb.gz" ./goplugin.so
+	stacks_are_whole "$1" ''
+	"$go" tool pprof -top "$work/fetched.pb.gz" >"$work/out" 2>/dev/null ||
+		fail "$1: what net/http/pprof served is not readable"
+	has ' runtime\.cgocall'
+	has " $plugin\.goLeaf"
+}
+
 allocations_have_their_callers() {
 	record_well "$1" --heap --heap-interval=1 -- ./gohost -n 1 -r 1 -a 100 ./goplugin.so
 	pprof "$1" -traces -sample_index=inuse_objects
@@ -108,6 +118,7 @@ for compiler in "${compilers[@]}"; do
 	both_profilers_agree "$version-both"
 	allocations_have_their_callers "$version-heap"
 	if [ "${GO_HOSTS:-}" = all ]; then
+		fetched_profile_agrees "$version-fetched"
 		hosts_have_whole_stacks "$version-race" "$compiler" '' race
 		c_hosts_have_whole_stacks "$version-shared" "$compiler"
 	fi

@@ -9,16 +9,6 @@ need_go
 # shellcheck source=tests/hosts/go_build.sh
 . "$source_folder/tests/hosts/go_build.sh"
 
-# labels_build GO FLAGS OPTION...: the program in $work.
-labels_build() {
-	local go_command=$1 flags=$2
-	shift 2
-	cd "$source_folder/tests/hosts/go" || exit 99
-	"$go_command" build "$@" -ldflags="$flags" -o "$work/labels" ./labels >"$work/build.out" 2>&1 ||
-		fail "$go_command '$flags' $*: $(cat "$work/build.out")"
-	cd "$work" || exit 99
-}
-
 # samples_of NAME LABEL FUNCTION WANTED AT_LEAST: of those on whose stack FUNCTION (regex) is, all have WANTED
 # as the value of LABEL (nothing, where it is empty), and there are AT_LEAST.
 samples_of() {
@@ -49,7 +39,7 @@ program_has_labels() {
 }
 
 allocations_have_labels() {
-	record_well "$1" --heap --heap-interval=1 -- ./labels 20
+	record_well "$1" --heap --heap-interval=1 -- ./labels -n 20
 	pprof "$1" -traces -sample_index=inuse_objects
 	awk '/^-+\+-/ { if (keeps) { n += count; spans[span] += count; red += tenant == "red" ? count : 0 }
 			keeps = 0; count = span = tenant = ""; next }
@@ -67,7 +57,7 @@ allocations_have_labels() {
 
 # Twelve labels in the C++ of the plugin.  Outside of it there are twelve more, and a sample takes 16.
 plugin_has_labels() {
-	record_well "$1" --cpu -F 1000 -- ./labels 160 ./goplugin.so
+	record_well "$1" --cpu -F 1000 -- ./labels -n 160 ./goplugin.so
 	samples_of "$1" key00 'cxx_work > ' 0 5
 	samples_of "$1" key11 'c_calls_go > .* > crosscall2 > ' 11 10
 	pprof "$1" -comments
@@ -84,16 +74,16 @@ mapfile -t compilers < <(every_go)
 for compiler in "${compilers[@]}"; do
 	version=$("$compiler" version | sed 's/.* go\([0-9.]*\).*/go\1/')
 	labels_build "$compiler" '-s -w'
-	program_has_labels "$version-stripped" -- ./labels 800
+	program_has_labels "$version-stripped" -- ./labels -n 800
 	if [ "${GO_HOSTS:-}" = all ]; then
 		labels_build "$compiler" '' -buildmode=pie
-		program_has_labels "$version-pie" -- ./labels 800
+		program_has_labels "$version-pie" -- ./labels -n 800
 		CGO_CFLAGS='-O2 -DTHREAD_LOCALS' labels_build "$compiler" ''
-		program_has_labels "$version-locals" -- ./labels 800
+		program_has_labels "$version-locals" -- ./labels -n 800
 		labels_build "$compiler" '' -race
-		program_has_labels "$version-race" -- ./labels 800
+		program_has_labels "$version-race" -- ./labels -n 800
 		labels_build "$compiler" ''
-		program_has_labels "$version-both" -- ./labels -cpuprofile="$work/own.pb.gz" 800
+		program_has_labels "$version-both" -- ./labels -n 800 -cpuprofile="$work/own.pb.gz"
 		library_has_labels "$version-shared" "$compiler"
 	fi
 done
@@ -105,7 +95,7 @@ allocations_have_labels heap
 plugin_has_labels plugin
 # A Go to come, which may keep them elsewhere.
 LC_ALL=C sed 's/go1\.[0-9][0-9]\./go1.99./g' labels >later && chmod +x later
-record_well later --cpu -F 1000 -- ./later 100
+record_well later --cpu -F 1000 -- ./later -n 400
 grep -q 'not seen: labels of goroutines: known are those of Go 1\.18 to 1\.26, not of go1\.99\.' later.err ||
 	fail "no word about go1.99: $(cat later.err)"
 samples_of later tenant 'main\.go(Red|Blue)$' '' 10
@@ -114,6 +104,6 @@ has '^not seen: labels of goroutines: .* not of go1\.99\.'
 "$tool" doctor later >"$work/out"
 has '^note +go-labels +labels of goroutines .* are not read: known are those of Go 1\.18 to 1\.26$'
 
-record_well without --cpu -F 1000 --go-labels=off -- ./labels 100
+record_well without --cpu -F 1000 --go-labels=off -- ./labels -n 400
 samples_of without tenant 'main\.go(Red|Blue)$' '' 10
 finish

@@ -14,6 +14,18 @@ every_go() {
 	done | sort -u -k1,1 | sed 's/.* //'
 }
 
+# labels_build GO FLAGS OPTION...: the program whose goroutines have labels, in $work.
+labels_build() {
+	local go_command=$1 flags=$2
+	shift 2
+	cd "$source_folder/tests/hosts/go" || exit 99
+	"$go_command" build "$@" -ldflags="$flags" -o "$work/labels" ./labels >"$work/build.out" 2>&1
+	local status=$?
+	cd "$work" || exit 99
+	[ $status -eq 0 ] || fail "$go_command labels '$flags' $*: $(cat "$work/build.out")"
+	return $status
+}
+
 # go_build GO FLAGS KIND: the program and its plugin (KIND race: for the race detector), or the
 # library for C hosts (KIND shared), in $work.  A plugin fits only the host built the same way.
 go_build() {

@@ -9,6 +9,10 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
+	_ "net/http/pprof"
 	"os"
 	"os/signal"
 	"plugin"
@@ -83,11 +87,31 @@ func signals(done chan struct{}) {
 	}
 }
 
+// fetch has net/http/pprof write the CPU profile of one second to file, as an operator does.
+func fetch(file io.Writer) error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	go http.Serve(listener, nil)
+	got, err := http.Get("http://" + listener.Addr().String() + "/debug/pprof/profile?seconds=1")
+	if err != nil {
+		return err
+	}
+	defer got.Body.Close()
+	if got.StatusCode != http.StatusOK {
+		return fmt.Errorf("/debug/pprof/profile: %s", got.Status)
+	}
+	_, err = io.Copy(file, got.Body)
+	return err
+}
+
 func main() {
 	seconds := flag.Float64("t", 0, "repeat the work for `SECONDS`")
 	goroutines := flag.Int("n", 4, "`COUNT` of goroutines")
 	rounds := flag.Uint64("r", 10, "`ROUNDS` in one pass")
 	profile := flag.String("cpuprofile", "", "write Go's own CPU profile to `FILE`")
+	fetched := flag.String("fetch", "", "write to `FILE` what net/http/pprof serves as CPU profile")
 	allocate := flag.Int("a", 0, "`COUNT` of 64 KiB blocks that C is to allocate and keep")
 	storm := flag.Bool("storm", false, "collect, start threads and send signals all the time")
 	labels := flag.Bool("labels", false, "label each goroutine with runtime/pprof")
@@ -112,6 +136,16 @@ func main() {
 		if err != nil {
 			die(err)
 		}
+	}
+	served := make(chan error, 1)
+	if *fetched != "" {
+		go func() {
+			file, err := os.Create(*fetched)
+			if err == nil {
+				err = fetch(file)
+			}
+			served <- err
+		}()
 	}
 	done := make(chan struct{})
 	if *storm {
@@ -146,6 +180,11 @@ func main() {
 	group.Wait()
 	close(done)
 	pprof.StopCPUProfile()
+	if *fetched != "" {
+		if err := <-served; err != nil {
+			die(err)
+		}
+	}
 
 	var sum uint64
 	for _, s := range sums {

@@ -1,7 +1,7 @@
 // Goroutines with labels of runtime/pprof, each of which runs functions of its own, in Go, in C, and in Go
 // that C has called; two of them and one without labels take turns.
 //
-//	labels [-storm] [-cpuprofile=FILE] UNITS [goplugin.so]
+//	labels [OPTION...] [goplugin.so]
 package main
 
 // #include "native.h"
@@ -120,14 +120,50 @@ func die(why interface{}) {
 	os.Exit(2)
 }
 
+// open finds the plugin's work; without a plugin there is none.
+func open(path string) func(uint64) uint64 {
+	if path == "" {
+		return nil
+	}
+	opened, err := plugin.Open(path)
+	if err != nil {
+		die(err)
+	}
+	run, err := opened.Lookup("Run")
+	if err != nil {
+		die(err)
+	}
+	return run.(func(uint64) uint64)
+}
+
+func pass(units uint64, run func(uint64) uint64) uint64 {
+	var group sync.WaitGroup
+	sums := make([]uint64, 3)
+	for i, work := range []func(uint64) uint64{red, blue, goPlain} {
+		group.Add(1)
+		go func(i int, work func(uint64) uint64) {
+			defer group.Done()
+			for unit := uint64(0); unit < units; unit++ {
+				sums[i] += work(unit)
+				runtime.Gosched()
+			}
+		}(i, work)
+	}
+	group.Wait()
+	sum := sums[0] + sums[1] + sums[2]
+	for unit := uint64(0); run != nil && unit < units; unit += 4 {
+		sum += many(run)
+	}
+	return sum
+}
+
 func main() {
+	units := flag.Uint64("n", 100, "`UNITS` of work in one pass")
+	seconds := flag.Float64("t", 0, "repeat the pass for `SECONDS`")
 	stormy := flag.Bool("storm", false, "change labels in 16 goroutines, and collect, all the while")
 	profile := flag.String("cpuprofile", "", "write Go's own CPU profile to `FILE`")
 	flag.Parse()
-	units, err := strconv.ParseUint(flag.Arg(0), 10, 64)
-	if err != nil {
-		die("usage: labels [-storm] [-cpuprofile=FILE] UNITS [goplugin.so]")
-	}
+	run := open(flag.Arg(0))
 	if *profile != "" {
 		file, err := os.Create(*profile)
 		if err == nil {
@@ -144,32 +180,13 @@ func main() {
 			go storm(done)
 		}
 	}
-	var group sync.WaitGroup
-	sums := make([]uint64, 4)
-	for i, run := range []func(uint64) uint64{red, blue, goPlain} {
-		group.Add(1)
-		go func(i int, run func(uint64) uint64) {
-			defer group.Done()
-			for unit := uint64(0); unit < units; unit++ {
-				sums[i] += run(unit)
-				runtime.Gosched()
-			}
-		}(i, run)
+	end := time.Now().Add(time.Duration(*seconds * float64(time.Second)))
+	checksum := pass(*units, run)
+	for time.Now().Before(end) {
+		if pass(*units, run) != checksum {
+			die("checksum differs between passes")
+		}
 	}
-	group.Wait()
 	close(done)
-	if flag.NArg() == 2 {
-		opened, err := plugin.Open(flag.Arg(1))
-		if err != nil {
-			die(err)
-		}
-		run, err := opened.Lookup("Run")
-		if err != nil {
-			die(err)
-		}
-		for unit := uint64(0); unit < units; unit += 4 {
-			sums[3] += many(run.(func(uint64) uint64))
-		}
-	}
-	fmt.Printf("checksum %016x\n", sums[0]+sums[1]+sums[2]+sums[3])
+	fmt.Printf("checksum %016x\n", checksum)
 }
