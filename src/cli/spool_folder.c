@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file_use.h"
@@ -69,22 +68,20 @@ void found_spools_free(found_spools *found)
 
 /* --- in use --- */
 
-/* A line of /proc/PID/maps: addresses, rights, offset, device, inode, path (proc(5)).  The path may
- * be as another mount namespace has it. */
-static bool is_of_file(const char *line, const char *name, uint64_t inode)
+/* A line of /proc/PID/maps: addresses, rights, offset, device, inode, path (proc(5)).  The folder
+ * may have another name in another mount namespace. */
+static bool is_of_file(const char *line, const char *name)
 {
 	const size_t length = strcspn(line, "\n"), name_length = strlen(name);
-	unsigned long long found;
 
 	return length > name_length &&
-		strncmp(line + length - name_length, name, name_length) == 0 &&
-		sscanf(line, "%*s %*s %*s %*s %llu", &found) == 1 && found == inode;
+		strncmp(line + length - name_length, name, name_length) == 0;
 }
 
 enum maps { MAPS_WITHOUT, MAPS_WITH, MAPS_REFUSED };
 
-/* Has process PID mapped the file NAME (with its slash) of that INODE? */
-static enum maps look_at_maps(const char *pid, const char *name, uint64_t inode)
+/* Has process PID mapped a file of that NAME (with its slash)? */
+static enum maps look_at_maps(const char *pid, const char *name)
 {
 	char *path = xasprintf("/proc/%s/maps", pid), *line = NULL;
 	FILE *file = fopen(path, "re");
@@ -95,7 +92,7 @@ static enum maps look_at_maps(const char *pid, const char *name, uint64_t inode)
 	if (!file)
 		return errno == EACCES ? MAPS_REFUSED : MAPS_WITHOUT;
 	while (found == MAPS_WITHOUT && getline(&line, &capacity, file) > 0)
-		if (is_of_file(line, name, inode))
+		if (is_of_file(line, name))
 			found = MAPS_WITH;
 	free(line);
 	fclose(file);
@@ -120,51 +117,64 @@ static uint32_t innermost_pid(const char *pid)
 	return innermost;
 }
 
+enum user { USER_UNSEEN, USER_COPY, USER_OWNER };
+
 /* Somebody has mapped the file, and it is not the process that we know by that number.  If it is in
  * another pid namespace the number is that of there.  Else it is a copy that a bare system call has
- * made of the process, which does not write.  Whom we do not see we leave alone. */
-static bool is_used_elsewhere(const struct spool_header *header, const char *name, uint64_t inode)
+ * made of the process, which does not write. */
+static enum user find_user(const struct spool_header *header, const char *name)
 {
 	DIR *processes = opendir("/proc");
-	bool is_owner = false, is_seen = false;
+	enum user user = USER_UNSEEN;
 	struct dirent *entry;
 
-	while (processes && !is_owner && (entry = readdir(processes))) {
-		if (entry->d_name[0] < '0' || entry->d_name[0] > '9' ||
-			look_at_maps(entry->d_name, name, inode) != MAPS_WITH)
-			continue;
-		is_seen = true;
-		is_owner = innermost_pid(entry->d_name) == header->pid;
-	}
+	while (processes && user != USER_OWNER && (entry = readdir(processes)))
+		if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9' &&
+			look_at_maps(entry->d_name, name) == MAPS_WITH)
+			user = innermost_pid(entry->d_name) == header->pid ? USER_OWNER : USER_COPY;
 	if (processes)
 		closedir(processes);
-	return is_owner || !is_seen;
+	return user;
 }
+
+static enum file_use use_of(const char *path)
+{
+	const int descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	enum file_use use = FILE_UNUSED;
+
+	if (descriptor >= 0) {
+		use = file_use_of(descriptor);
+		close(descriptor);
+	}
+	return use;
+}
+
+#define LOOKS_MAX 4
+#define LOOK_AGAIN_US 5000
 
 bool spool_is_in_use(const struct spool_header *header, const char *path)
 {
-	const char *name = strrchr(path, '/');
-	enum file_use use = FILE_USE_UNKNOWN;
-	enum maps maps = MAPS_WITHOUT;
+	const char *slash = strrchr(path, '/'), *name = slash ? slash : path;
 	char pid[16];
-	struct stat st;
-	int descriptor;
 
-	name = name ? name : path;
 	snprintf(pid, sizeof(pid), "%u", header->pid);
-	descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (descriptor < 0)
-		return false;
-	if (fstat(descriptor, &st) == 0) {
-		use = file_use_of(descriptor);
-		maps = look_at_maps(pid, name, st.st_ino);
+	for (int look = 0; look < LOOKS_MAX; look++) {
+		const enum file_use use = use_of(path);
+		enum user user;
+
+		if (use == FILE_UNUSED)
+			return false;
+		/* One whose maps we may not see lives as somebody else. */
+		if (look_at_maps(pid, name) != MAPS_WITHOUT)
+			return true;
+		if (use == FILE_USE_UNKNOWN)
+			return false;
+		user = find_user(header, name);
+		if (user != USER_UNSEEN)
+			return user == USER_OWNER;
+		usleep(LOOK_AGAIN_US); /* it may be at its very end */
 	}
-	close(descriptor);
-	if (use == FILE_UNUSED)
-		return false;
-	/* One whose maps we may not see lives as somebody else. */
-	return maps != MAPS_WITHOUT ||
-		(use == FILE_WRITTEN && is_used_elsewhere(header, name, st.st_ino));
+	return true; /* whom we do not see we leave alone */
 }
 
 /* --- of one process --- */
