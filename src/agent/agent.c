@@ -285,7 +285,8 @@ static void start(void)
 		return;
 	}
 	recorder_sees_spool = settings.recorder_pid &&
-		settings_folder_identity(settings.spool) == settings.recorder_folder;
+		(!settings.recorder_folder ||
+			settings_folder_identity(settings.spool) == settings.recorder_folder);
 	record_texts();
 	if (!settings.go_labels_off)
 		go_runtime_start(spool);
@@ -330,7 +331,8 @@ static bool recorder_is_there(void)
 		return false;
 	if (raw_syscall3(SYS_kill, settings.recorder_pid, 0, 0) != -ESRCH)
 		return true;
-	return stat("/proc/self/ns/pid", &own) < 0 || own.st_ino != settings.recorder_namespace;
+	return settings.recorder_namespace && (stat("/proc/self/ns/pid", &own) < 0 ||
+						      own.st_ino != settings.recorder_namespace);
 }
 
 /* The recorder wants to see its own child's, even when it is empty. */
