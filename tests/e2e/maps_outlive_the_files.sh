@@ -117,6 +117,12 @@ echo text >"$work/tree/notes.so"
 "$tool" map --all -o "$work/all" "$work/tree" 2>"$work/err" || fail "--all: $(cat "$work/err")"
 count=$(find "$work/all" -name '*.psym' | wc -l)
 grep -q "^plugprof: $count mapped, " "$work/err" || fail "--all: $count maps, $(cat "$work/err")"
+# A terminal shows how far it is.
+if command -v script >/dev/null; then
+	rm -r "$work/all"
+	script -qec "'$tool' map --all -o '$work/all' '$work/tree'" "$work/typed" >/dev/null </dev/null
+	grep -q "plugprof: [0-9]* of $count files" "$work/typed" || fail "no progress: $(cat "$work/typed")"
+fi
 echo >"$work/file"
 "$tool" map -o "$work/file/store" "$samples/plugin_codec.so" 2>"$work/err" && fail "wrote below a file"
 grep -q "^plugprof: cannot map .*: Not a directory" "$work/err" || fail "says: $(cat "$work/err")"
