@@ -250,9 +250,13 @@ static void say_why(const struct address_request *request, const struct symbol_m
 int addresses_symbolize(const struct address_request *request, size_t *unresolved)
 {
 	struct answers a = { .request = request };
-	struct symbolizer *s = symbolizer_new(&request->options);
+	struct symbolizer_options options = request->options;
 	struct symbol_module *m;
+	struct symbolizer *s;
 	int r = 0;
+
+	options.shown_names_only = request->format != FORMAT_JSON;
+	s = symbolizer_new(&options);
 
 	for (char *const *address = request->addresses; *address && r == 0; address++)
 		r = add(&a, *address);

@@ -147,6 +147,13 @@ static const char *readable(struct demangler *d, const char *linkage_name)
 	return name;
 }
 
+const char *demangle_once(struct demangler *d, const char *linkage_name)
+{
+	const char *name = readable(d, linkage_name);
+
+	return name == linkage_name ? text_pool_add(d->pool, name) : name;
+}
+
 static bool same_linkage_name(const void *context, size_t index, const void *key)
 {
 	const struct demangler *d = context;

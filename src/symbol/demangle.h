@@ -23,9 +23,11 @@ struct demangler;
 struct demangler *demangler_new(struct text_pool *pool, enum demangle_style style);
 void demangler_free(struct demangler *d);
 
-/* LINKAGE_NAME, from the same pool, as people write it; itself when it is not mangled.
- * "@plt" at its end is kept.  Each name is worked out once.  Bounded in time and stack for
- * hostile names. */
+/* LINKAGE_NAME, from the same pool or where else it stays, as people write it; itself when it is
+ * not mangled.  "@plt" at its end is kept.  Each name, by its address, is worked out once.  Bounded
+ * in time and stack for hostile names. */
 const char *demangle(struct demangler *d, const char *linkage_name);
+/* The same for a text that does not stay; it is worked out each time. */
+const char *demangle_once(struct demangler *d, const char *linkage_name);
 
 #endif

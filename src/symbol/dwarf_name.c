@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "symbol/demangle.h"
 #include "symbol/dwarf_form.h"
 
 #define NAME_PARTS_MAX 64
@@ -189,24 +188,29 @@ static bool is_readable(const char *linkage_name)
 }
 
 static void work_out(struct dwarf_name *name, struct dwarf_file *f, struct dwarf_cache *cache,
-	struct text_pool *texts)
+	const struct dwarf_namer *namer)
 {
 	struct dwarf_file *its_file = name->origin & DWARF_ORIGIN_IN_ALT ? f->alt : f;
+	const char *linkage_name = NULL; /* in the file */
 	struct die first, die;
 
 	if (!its_file || !read_die(its_file, name->origin & ~DWARF_ORIGIN_IN_ALT, &first))
 		return;
 	die = first;
 	for (int i = 0; i <= DWARF_ORIGINS_MAX; i++) {
-		if (!name->linkage_name)
-			name->linkage_name = text_pool_add(texts, die.linkage_name);
+		if (!linkage_name)
+			linkage_name = die.linkage_name;
 		if (name->start_line == 0)
 			name->start_line = die.line;
-		if ((name->linkage_name && name->start_line) || !to_origin(&die))
+		if ((linkage_name && name->start_line) || !to_origin(&die))
 			break;
 	}
-	if (!is_readable(name->linkage_name))
-		name->name = qualified_name(cache, texts, &first);
+	if (!is_readable(linkage_name))
+		name->name = qualified_name(cache, namer->texts, &first);
+	else if (namer->demangler)
+		name->name = demangle(namer->demangler, linkage_name); /* it stays there */
+	if (!name->name || !namer->demangler)
+		name->linkage_name = text_pool_add(namer->texts, linkage_name);
 }
 
 static bool same_origin(const void *context, size_t index, const void *key)
@@ -217,14 +221,14 @@ static bool same_origin(const void *context, size_t index, const void *key)
 }
 
 const struct dwarf_name *dwarf_name_of(struct dwarf_file *f, struct dwarf_cache *cache,
-	struct text_pool *texts, uint64_t origin)
+	const struct dwarf_namer *namer, uint64_t origin)
 {
 	const uint64_t hash = hash_mix(origin);
 	struct dwarf_name name = { .origin = origin };
 	size_t index;
 
 	if (!table_find(&f->names_by_origin, hash, same_origin, f, &origin, &index)) {
-		work_out(&name, f, cache, texts);
+		work_out(&name, f, cache, namer);
 		index = f->names.count;
 		table_insert(&f->names_by_origin, hash, index);
 		*VEC_PUSH(&f->names) = name;

@@ -3,8 +3,8 @@
 #define SYMBOL_DWARF_STATE_H
 
 #include "symbol/dwarf_cache.h"
+#include "symbol/dwarf_name.h"
 #include "symbol/dwarf_split.h"
-#include "symbol/text_pool.h"
 #include "symbol/unit_index.h"
 
 struct dwarf_state {
@@ -13,7 +13,7 @@ struct dwarf_state {
 	struct binary *alt_binary;
 	struct dwarf_split *split;
 	struct dwarf_cache cache;
-	struct text_pool *texts;
+	struct dwarf_namer namer;
 	struct unit_index index;
 };
 

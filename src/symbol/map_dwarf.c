@@ -45,7 +45,7 @@ static uint32_t file_number(struct conversion *c, struct numbers *known,
 		return 0;
 	if (known->list.items[number] == UNKNOWN)
 		known->list.items[number] = map_writer_string(
-			c->w, dwarf_lines_path(lines, c->d->texts, number));
+			c->w, dwarf_lines_path(lines, c->d->namer.texts, number));
 	return known->list.items[number];
 }
 
@@ -58,7 +58,7 @@ static uint32_t function_number(struct conversion *c, uint32_t index)
 
 	if (*known != UNKNOWN)
 		return *known;
-	name = dwarf_name_of(f, &c->d->cache, c->d->texts,
+	name = dwarf_name_of(f, &c->d->cache, &c->d->namer,
 		c->loaded->tree.functions.items[index].origin);
 	*known = 0;
 	if (name->linkage_name || name->name)
@@ -119,11 +119,11 @@ static struct source_frame outermost_place(
 			f = &functions[f->caller - 1];
 	if (f && f->caller) {
 		place.file = dwarf_lines_path(
-			dwarf_call_files(c->loaded), c->d->texts, f->call_file);
+			dwarf_call_files(c->loaded), c->d->namer.texts, f->call_file);
 		place.line = f->call_line;
 		place.column = f->call_column;
 	} else if (row && row->file != UINT32_MAX) {
-		place.file = dwarf_lines_path(&c->loaded->lines, c->d->texts, row->file);
+		place.file = dwarf_lines_path(&c->loaded->lines, c->d->namer.texts, row->file);
 		place.line = row->line <= INT32_MAX ? row->line : 0;
 		place.column = place.line && row->column <= INT32_MAX ? row->column : 0;
 	}

@@ -27,6 +27,7 @@ struct source_input {
 	size_t file_count;
 	const char *const *debug_folders, *const *stores; /* of the options */
 	struct text_pool *texts; /* keeps every string that a source gives out */
+	struct demangler *demangler; /* when nobody needs linkage names; else NULL */
 	struct trail *trail; /* where sources looked for more files; NULL: nobody asks */
 	struct unit_queue *queue; /* where units are read ahead; NULL: nowhere */
 };

@@ -41,7 +41,7 @@ static struct dwarf_state *open_file(const struct source_input *input, const str
 		return NULL;
 	d = xcalloc(1, sizeof(*d));
 	d->file = file;
-	d->texts = input->texts;
+	d->namer = (struct dwarf_namer){ input->texts, input->demangler };
 	d->cache.queue = input->queue;
 	d->split = dwarf_split_new(b, input->path, input->trail);
 	unit_index_build(&d->index, file);
@@ -70,7 +70,7 @@ static bool read_row(struct dwarf_state *d, struct dwarf_loaded *loaded, uint64_
 
 	if (!row)
 		return false;
-	place->file = dwarf_lines_path(&loaded->lines, d->texts, row->file);
+	place->file = dwarf_lines_path(&loaded->lines, d->namer.texts, row->file);
 	place->line = row->line <= INT32_MAX ? row->line : 0;
 	place->column = place->line && row->column <= INT32_MAX ? row->column : 0;
 	return true;
@@ -79,7 +79,8 @@ static bool read_row(struct dwarf_state *d, struct dwarf_loaded *loaded, uint64_
 static void read_call(struct dwarf_state *d, struct dwarf_loaded *loaded,
 	const struct dwarf_function *function, struct source_frame *place)
 {
-	place->file = dwarf_lines_path(dwarf_call_files(loaded), d->texts, function->call_file);
+	place->file = dwarf_lines_path(
+		dwarf_call_files(loaded), d->namer.texts, function->call_file);
 	place->line = function->call_line;
 	place->column = function->call_column;
 }
@@ -104,7 +105,7 @@ static bool resolve_in(struct dwarf_state *d, struct dwarf_unit *u, uint64_t vad
 	for (int i = 0; i < DWARF_DEPTH_MAX; i++) {
 		const struct dwarf_function *function = &loaded->tree.functions.items[index];
 		const struct dwarf_name *name = dwarf_name_of(
-			dwarf_function_unit(u)->file, &d->cache, d->texts, function->origin);
+			dwarf_function_unit(u)->file, &d->cache, &d->namer, function->origin);
 
 		frame.linkage_name = name->linkage_name;
 		frame.name = name->name;

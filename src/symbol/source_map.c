@@ -18,6 +18,7 @@ struct map_state {
 	struct file_bytes file;
 	struct map_reader *map;
 	struct text_pool *texts;
+	struct demangler *demangler; /* NULL: linkage names are kept */
 	struct known_function *functions;
 	const char **files;
 	struct map_frame frames[MAP_DEPTH_MAX]; /* the last answer, for ASKED */
@@ -75,11 +76,12 @@ static void copy_segments(struct map_state *m)
 }
 
 /* NULL: a map that says it holds more than there is memory for cannot be meant. */
-static struct map_state *prepare(struct map_state *m, struct text_pool *texts)
+static struct map_state *prepare(struct map_state *m, const struct source_input *input)
 {
 	const struct map_section *sections = map_reader_header(m->map)->sections;
 
-	m->texts = texts;
+	m->texts = input->texts;
+	m->demangler = input->demangler;
 	m->functions = calloc(sections[MAP_FUNCTIONS].count + 1, sizeof(*m->functions));
 	m->files = calloc(sections[MAP_STRINGS].count + 1, sizeof(*m->files));
 	if (m->functions && m->files) {
@@ -109,7 +111,7 @@ static void *open_in_stores(const struct source_input *input, bool with_lines)
 		map_close(m);
 		m = NULL;
 	}
-	return m ? prepare(m, input->texts) : NULL;
+	return m ? prepare(m, input) : NULL;
 }
 
 static void *map_open(const struct source_input *input)
@@ -127,14 +129,24 @@ static const char *text_of(struct map_state *m, uint32_t string)
 	return text_pool_add(m->texts, map_reader_string(m->map, string));
 }
 
+static const char *shown_name_of(struct map_state *m, uint32_t string)
+{
+	const char *linkage_name = map_reader_string(m->map, string);
+
+	return linkage_name ? demangle_once(m->demangler, linkage_name) : NULL;
+}
+
 static const struct known_function *function_of(struct map_state *m, uint32_t number)
 {
 	struct known_function *known = &m->functions[number];
 	struct map_function f;
 
 	if (!known->is_known && map_reader_function(m->map, number, &f)) {
-		known->linkage_name = text_of(m, f.linkage_name);
 		known->name = text_of(m, f.name);
+		if (known->name || !m->demangler)
+			known->linkage_name = text_of(m, f.linkage_name);
+		else
+			known->name = shown_name_of(m, f.linkage_name);
 		known->start_line = f.start_line;
 	}
 	known->is_known = true;

@@ -131,6 +131,9 @@ static void open_sources(const struct symbolizer *s, struct symbol_module *m)
 		.build_id = &m->build_id,
 		.debug_folders = s->options.debug_folders,
 		.texts = s->texts,
+		.demangler = s->options.shown_names_only && s->options.demangle != DEMANGLE_NONE
+			? s->demangler
+			: NULL,
 		.queue = s->queue,
 		.trail = &m->found.trail };
 	search_own_path(&m->found);

@@ -34,6 +34,8 @@ struct symbolizer_options {
 	const char *const *pprof_folders;
 	const struct symbol_fetching *fetching; /* NULL: nothing is fetched */
 	enum demangle_style demangle;
+	/* Nobody looks at a frame's SYSTEM_NAME, which may be NAME then: that spares memory. */
+	bool shown_names_only;
 	uint64_t thread_bytes; /* of DWARF that are work for two threads; 0: some megabytes */
 };
 

@@ -145,6 +145,34 @@ START_TEST(an_inlined_chain_has_the_line_of_each_call)
 }
 END_TEST
 
+static void assert_same_shown_names(const char *name)
+{
+	const struct symbolizer_options options = { .shown_names_only = true };
+	struct symbolizer *other = symbolizer_new(&options);
+	struct symbol_module *m = module_of(name);
+	struct symbol_module *its = symbolizer_module(other, fixture_path(name), NULL);
+	struct symbol_frames expected, shown;
+	size_t known = 0;
+
+	for (uint64_t vaddr = 0x1000; vaddr < 0x3000; vaddr += 3) { /* where their code is */
+		symbolizer_resolve(other, its, vaddr, &shown);
+		expected = resolve(m, vaddr);
+		known += expected.resolved;
+		ck_assert_uint_eq(shown.count, expected.count);
+		for (size_t i = 0; i < shown.count; i++)
+			ck_assert_str_eq(shown.frames[i].name, expected.frames[i].name);
+	}
+	ck_assert_uint_gt(known, 50);
+	symbolizer_free(other);
+}
+
+START_TEST(names_are_shown_alike_when_nobody_wants_the_linkers)
+{
+	assert_same_shown_names("plugin_cc.so");
+	assert_same_shown_names("plugin.so");
+}
+END_TEST
+
 START_TEST(sections_that_zstd_has_packed_are_read)
 {
 	if (!fixture_has_command("zstd"))
@@ -921,6 +949,7 @@ int main(void)
 	tcase_add_loop_test(names, an_inlined_chain_has_the_line_of_each_call, 0,
 		sizeof(compilers) / sizeof(compilers[0]));
 	tcase_add_test(names, a_function_without_inlining_is_one_frame);
+	tcase_add_test(names, names_are_shown_alike_when_nobody_wants_the_linkers);
 	tcase_add_test(names, sections_that_zstd_has_packed_are_read);
 	tcase_add_test(names, symbols_in_gnu_debugdata_name_what_is_not_exported);
 	tcase_add_test(names, the_same_arguments_give_the_same_module);
