@@ -20,12 +20,14 @@ bench=$srcdir/tests/bench
 agent_flags="-fvisibility=hidden -ftls-model=initial-exec -fno-semantic-interposition
 	-fno-plt -fPIC"
 agent_sources="agent/cfi.c agent/cfi_expression.c agent/code_exit.c agent/code_ranges.c
-	agent/instruction.c agent/loaded_object.c agent/module_life.c agent/module_maps.c
+	agent/go_runtime.c agent/instruction.c agent/loaded_object.c agent/module_life.c
+	agent/module_maps.c
 	agent/modules.c agent/real.c agent/real_alloc.c agent/rule_cache.c agent/threads.c
 	agent/unwind_bare.c agent/unwind_cfi.c agent/unwind_deep.c agent/unwind_rule.c
 	agent/unwind_walk.c
 	spool/heap_writer.c spool/label_writer.c spool/spool_layout.c spool/spool_writer.c
-	base/build_id.c base/content_id.c base/monotonic.c base/sha256.c"
+	base/build_id.c base/content_id.c base/monotonic.c base/sha256.c
+	base/go_layout.c"
 
 # build NAME "FLAGS" FILE...: files relative to src/
 build() {
