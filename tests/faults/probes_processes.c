@@ -37,7 +37,7 @@ static void print_status(const char *what, pid_t child)
 /* As a server: the master waits, workers work until they are told to end. */
 static void work(void)
 {
-	probe_burn(0.05);
+	probe_burn(0.15);
 	for (;;)
 		pause();
 }
@@ -51,7 +51,7 @@ static int prefork_server(void)
 		if (workers[i] == 0)
 			work();
 	}
-	probe_burn(0.05);
+	probe_burn(0.15);
 	usleep(400000);
 	for (int i = 0; i < WORKERS; i++) {
 		kill(workers[i], SIGTERM);
@@ -65,11 +65,11 @@ static int raw_fork(void)
 	const pid_t child = (pid_t)syscall(SYS_fork);
 
 	if (child == 0) {
-		probe_burn(0.05);
+		probe_burn(0.15);
 		free(malloc(1 << 20));
 		_exit(5);
 	}
-	probe_burn(0.05);
+	probe_burn(0.15);
 	print_status("child of a bare system call", child);
 	return 0;
 }
@@ -77,7 +77,7 @@ static int raw_fork(void)
 static int run_clone(void *argument)
 {
 	(void)argument;
-	probe_burn(0.05);
+	probe_burn(0.15);
 	return 6;
 }
 
@@ -85,7 +85,7 @@ static int clone_without_memory(void)
 {
 	static char stack[262144] __attribute__((aligned(16)));
 
-	probe_burn(0.02);
+	probe_burn(0.15);
 	print_status("clone", clone(run_clone, stack + sizeof(stack), SIGCHLD, NULL));
 	return 0;
 }
@@ -134,7 +134,7 @@ static int fork_of_a_large_process(void)
 	madvise(memory, size, MADV_NOHUGEPAGE);
 	for (size_t i = 0; i < size / 8; i += 4096) /* an eighth, all over */
 		memory[i * 8 % size] = 1;
-	probe_burn(0.05);
+	probe_burn(0.15);
 	for (int i = 0; i < 3; i++) {
 		const pid_t child = fork();
 
@@ -162,7 +162,7 @@ static int fork_handlers_run_once(void)
 	}
 	print_status("child", child);
 	printf("parent: %d %d %d\n", forks_prepared, forks_parent, forks_child);
-	probe_burn(0.02);
+	probe_burn(0.15);
 	return 0;
 }
 
@@ -170,26 +170,26 @@ static int fork_handlers_run_once(void)
 
 static int all_descriptors_closed(void)
 {
-	probe_burn(0.03);
+	probe_burn(0.15);
 	closefrom(3);
-	probe_burn(0.03);
+	probe_burn(0.15);
 	close_range(0, ~0u, 0);
-	probe_burn(0.03);
+	probe_burn(0.15);
 	/* Ours, at the lowest numbers. */
 	if (open("/dev/null", O_RDONLY) != 0 || open("/dev/null", O_RDONLY) != 1 ||
 		open("/dev/null", O_RDONLY) != 2)
 		return 4;
-	probe_burn(0.03);
+	probe_burn(0.15);
 	return 7;
 }
 
 /* Its spool was made as root, its profile is to be written by somebody who may not. */
 static int privileges_dropped(void)
 {
-	probe_burn(0.05);
+	probe_burn(0.15);
 	if (geteuid() == 0 && (setgroups(0, NULL) || setgid(65534) || setuid(65534)))
 		return 1;
-	probe_burn(0.05);
+	probe_burn(0.15);
 	printf("now %u\n", geteuid());
 	return 0;
 }
@@ -198,12 +198,12 @@ static int root_folder_changed(void)
 {
 	char folder[] = "/tmp/plugprof-root.XXXXXX";
 
-	probe_burn(0.05);
+	probe_burn(0.15);
 	if (!mkdtemp(folder))
 		return 1;
 	if (geteuid() == 0 && (chroot(folder) || chdir("/")))
 		return 1;
-	probe_burn(0.05);
+	probe_burn(0.15);
 	printf("there %s anything\n", access("/dev", F_OK) == 0 ? "is" : "is not");
 	return 0;
 }
@@ -214,7 +214,7 @@ static int working_folder_removed(void)
 
 	if (!mkdtemp(folder) || chdir(folder) || rmdir(folder))
 		return 1;
-	probe_burn(0.05);
+	probe_burn(0.15);
 	return 0;
 }
 
@@ -247,7 +247,7 @@ static int blocked_and_ignored(void)
 		blocked += sigismember(&set, number) == 1;
 		ignored += action.sa_handler == SIG_IGN;
 	}
-	probe_burn(0.05);
+	probe_burn(0.15);
 	printf("%d blocked, %d ignored\n", blocked, ignored);
 	return 0;
 }
@@ -303,7 +303,7 @@ static int exec_with_an_empty_environment(void)
 	char *const arguments[] = { name, option, script, NULL };
 	char *const environment[] = { NULL };
 
-	probe_burn(0.05);
+	probe_burn(0.15);
 	execve("/bin/sh", arguments, environment);
 	return 1;
 }

@@ -69,7 +69,7 @@ static int smallest_signal_stack(void)
 	memset(memory, 0x5a, size + 65536);
 	sigaltstack(&alternate, NULL);
 	sigaction(SIGUSR1, &action, NULL);
-	probe_burn(0.05);
+	probe_burn(0.15);
 	raise(SIGUSR1);
 	for (size_t i = 0; i < 65536; i++)
 		written += memory[i] != 0x5a;
@@ -160,7 +160,7 @@ static int overflow_that_is_handled(void)
 			deeper(0);
 		times++;
 	}
-	probe_burn(0.05);
+	probe_burn(0.15);
 	printf("%d overflows\n", times);
 	return 0;
 }
@@ -235,7 +235,7 @@ static int generated_code(void)
 	run = (void (*)(uint64_t))(uintptr_t)memory;
 	run(300000000);
 	munmap(memory, 4096);
-	probe_burn(0.02);
+	probe_burn(0.15);
 	printf("survived\n");
 	return 0;
 }
@@ -252,7 +252,7 @@ static int long_jumps(void)
 		if (jumps < 1000000)
 			longjmp(back, jumps);
 	}
-	probe_burn(0.05);
+	probe_burn(0.15);
 	printf("%d jumps\n", jumps);
 	return 0;
 }
@@ -285,7 +285,7 @@ static int context_switches(void)
 			swapcontext(&scheduler, &fibers[i]);
 	for (int i = 0; i < FIBERS; i++)
 		munmap(fibers[i].uc_stack.ss_sp, 32768);
-	probe_burn(0.05);
+	probe_burn(0.15);
 	printf("%d rounds\n", rounds);
 	return 0;
 }

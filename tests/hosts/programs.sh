@@ -183,7 +183,10 @@ run_go() { "$@" "$samples/gohost" -n 2 -r 200 "$samples/goplugin.so"; }
 heapless_go=yes
 hot_go() { echo 'c_kernel$' 0.3; }
 
-prepare_gstreamer() { needs gst-launch-1.0; }
+prepare_gstreamer() {
+	needs gst-launch-1.0 || return
+	gst-launch-1.0 -q fakesrc num-buffers=1 ! fakesink # the first run makes its registry
+}
 run_gstreamer() {
 	"$@" gst-launch-1.0 -q videotestsrc num-buffers=150 ! video/x-raw,width=640,height=480 ! videoconvert ! \
 		video/x-raw,format=RGB ! fakesink
