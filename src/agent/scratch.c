@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/lone_thread.h"
 #include "base/monotonic.h"
 #include "base/syscalls.h"
 
@@ -13,15 +14,16 @@ static struct unwind_scratch scratches[SCRATCH_COUNT];
 /* Not in the scratches: a child of fork() looks at all of them, which would be a page fault
  * each. */
 static _Alignas(4096) struct {
-	_Alignas(64) bool is_taken;
+	_Alignas(64) uint64_t is_taken;
 } leases[SCRATCH_COUNT];
 
 struct unwind_scratch *scratch_take(uint32_t hint)
 {
 	for (uint32_t i = 0; i < SCRATCH_COUNT; i++) {
 		const uint32_t at = (hint + i) % SCRATCH_COUNT;
+		uint64_t no = false;
 
-		if (!__atomic_exchange_n(&leases[at].is_taken, true, __ATOMIC_SEQ_CST))
+		if (lone_swap(&leases[at].is_taken, &no, true))
 			return &scratches[at];
 	}
 	return NULL;
@@ -50,8 +52,11 @@ void scratch_wait_for_all(void)
 
 void scratch_restart_in_child(void)
 {
-	for (uint32_t i = 0; i < SCRATCH_COUNT; i++)
-		if (leases[i].is_taken)
-			leases[i].is_taken = false;
+	for (uint32_t i = 0; i < SCRATCH_COUNT; i++) {
+		if (!leases[i].is_taken)
+			continue;
+		scratches[i].tree.used = 0; /* it may have been in the middle of a change */
+		leases[i].is_taken = false;
+	}
 	deep_restart_in_child();
 }

@@ -19,7 +19,7 @@
 #include "agent/code_exit.h"
 #include "agent/stack_memory.h"
 #include "agent/unwind_deep.h"
-#include "agent/unwind_trail.h"
+#include "agent/unwind_tree.h"
 #include "spool/spool_format.h"
 
 struct unwind_scratch {
@@ -30,7 +30,7 @@ struct unwind_scratch {
 	struct code_exit_way way;
 	struct code_exit exit; /* of the walk's latest frame in code without unwind information */
 	struct deep_walk deep;
-	struct unwind_trail trail;
+	struct unwind_tree tree;
 };
 
 /* The registers a signal interrupted. */
@@ -53,17 +53,18 @@ static inline void unwind_registers_here(struct cfi_registers *registers)
  * when not known.  The number of frames, at least 1.  Frames of the agent are left out. */
 size_t unwind_capture(struct unwind_scratch *scratch, struct stack_range stack);
 
-/* A stack that was walked along the last one: FRAMES holds the first LEAF_COUNT, the trail the
- * callers. */
+/* A stack whose first LEAF_COUNT frames are in FRAMES, and its CALLERS in the tree. */
 struct unwind_stack {
 	uint64_t hash; /* as spool_hash_frames() */
-	uint32_t leaf_count, caller_count;
+	uint32_t leaf_count;
+	uint32_t callers; /* the node of the first; 0: none */
 	bool is_truncated;
 };
 
-/* The same, for stacks that follow one another closely: the callers that this one shares with the
- * last one taken so with SCRATCH are not walked again.  FRAME is the __builtin_frame_address(0) of
- * the agent's function that the first of them has called, and which lasts. */
+/* The same, for stacks that follow one another closely: the callers that this one shares with one
+ * taken so with SCRATCH not long ago are not walked again.  FRAME is the
+ * __builtin_frame_address(0) of the agent's function that the first of them has called, and which
+ * lasts. */
 struct unwind_stack unwind_capture_next(
 	struct unwind_scratch *scratch, struct stack_range stack, const uint64_t *frame);
 /* Complete SCRATCH->frames; the number of frames. */

@@ -81,10 +81,10 @@ static inline bool step_shape(struct walk *w, union rule rule)
 /* The frame just pushed is the root. */
 static inline bool arrive_at_root(struct walk *w, union rule rule)
 {
-	if (w->trail && !rule.is_agent) {
+	if (w->tree && !rule.is_agent) {
 		w->is_at_root = true;
-		*trail_new_frame(w->trail, w->new_count++) = (struct trail_frame){
-			.pc = w->pc, .sp = w->sp, .frame = w->scratch->frames[w->count - 1] };
+		tree_note(w->tree, w->new_count++, (struct tree_step){ w->pc, w->sp },
+			(struct tree_node){ .frame = w->scratch->frames[w->count - 1] });
 	}
 	return false;
 }
@@ -124,21 +124,20 @@ static inline bool walk_frame(struct walk *w, bool *again)
 }
 
 #define PREFETCH_AHEAD 1024 /* bytes */
-#define TRAIL_FRAMES_MAX (SPOOL_FRAMES_PER_STACK_MAX - 2) /* and one more, for the root */
+#define TREE_DEPTH_MAX (SPOOL_FRAMES_PER_STACK_MAX - 2) /* and one more, for the root */
 
 /* Callers of the two common shapes on the thread's own stack, everything in processor
  * registers.  It stops before the first frame that needs more thought, which is then
- * walk_frame()'s.  True: all that are left are on the trail, as they were. */
-static ALWAYS_INLINE bool walk_callers(struct walk *w, struct unwind_trail *trail)
+ * walk_frame()'s.  True: all that are left are in the tree. */
+static ALWAYS_INLINE bool walk_callers(struct walk *w, struct unwind_tree *tree)
 {
 	const struct stack_range readable = w->scratch->memory.readable;
 	spool_frame *const frames = w->scratch->frames;
 	const uint64_t epoch = w->epoch;
-	const size_t limit = trail ? SPOOL_FRAMES_PER_STACK_MAX - 1 : w->limit;
+	const size_t limit = tree ? SPOOL_FRAMES_PER_STACK_MAX - 1 : w->limit;
 	uint64_t pc = w->pc, sp = w->sp, rbp = w->rbp;
 	size_t count = w->count;
 	uint32_t new_count = 0;
-	bool is_met = false;
 
 	while (count < limit) {
 		const uint64_t lookup_pc = pc - 1;
@@ -146,12 +145,11 @@ static ALWAYS_INLINE bool walk_callers(struct walk *w, struct unwind_trail *trai
 		uint64_t cfa, ra, rbp_at;
 		union rule rule;
 
-		if (trail) {
-			if (UNLIKELY(count + w->trail_left > TRAIL_FRAMES_MAX))
-				w->trail_left = 0;
-			is_met = trail_meets(
-				trail, &w->trail_left, pc, sp, rbp, readable.high);
-			if (is_met || UNLIKELY(new_count + w->trail_left > TRAIL_FRAMES_MAX))
+		if (tree && LIKELY(!w->tree_is_void)) {
+			w->met = tree_find(tree, pc, sp, rbp, readable.high, &w->steps_left);
+			if (UNLIKELY(count + tree->nodes[w->met].depth > TREE_DEPTH_MAX))
+				w->met = 0;
+			if (w->met || UNLIKELY(new_count == TREE_DEPTH_MAX))
 				break;
 		}
 		if (!rule_cache_find(lookup_pc, epoch, &rule) || rule.is_entered ||
@@ -167,17 +165,16 @@ static ALWAYS_INLINE bool walk_callers(struct walk *w, struct unwind_trail *trai
 			break;
 		instance = module_instance_at((uint32_t)rule.instance);
 		frames[count] = spool_frame_of(instance->module->id, lookup_pc - instance->bias);
-		if (trail) {
+		if (tree) {
 			if (UNLIKELY(rbp_at < sp || rbp_at > cfa - 8))
 				break;
-			*trail_new_frame(trail, new_count++) = (struct trail_frame){
-				.pc = pc,
-				.sp = sp,
-				.rbp = rbp,
-				.rbp_at = rule.saves_rbp ? rbp_at : 0,
-				.frame = rule.is_agent ? 0 : frames[count],
-				.needs_rbp = rule.shape == SHAPE_RBP,
-			};
+			tree_note(tree, new_count++, (struct tree_step){ pc, sp },
+				(struct tree_node){
+					.rbp = rbp,
+					.rbp_at = rule.saves_rbp ? rbp_at : 0,
+					.frame = rule.is_agent ? 0 : frames[count],
+					.needs_rbp = rule.shape == SHAPE_RBP,
+				});
 		} else {
 			__builtin_prefetch((const void *)(cfa + PREFETCH_AHEAD));
 		}
@@ -188,14 +185,14 @@ static ALWAYS_INLINE bool walk_callers(struct walk *w, struct unwind_trail *trai
 		sp = cfa;
 	}
 	if (sp == w->sp)
-		return is_met;
+		return w->met;
 	w->pc = pc;
 	w->sp = sp;
 	w->rbp = rbp;
 	w->count = count;
 	w->new_count = new_count;
 	w->all_registers = false;
-	return is_met;
+	return w->met;
 }
 
 /* Ticks are far apart, and the walk is a chain of loads each of which waits for the one before:
@@ -265,7 +262,7 @@ static size_t end_walk(const struct walk *w, uint64_t start_pc)
 		modules_leave(w->map);
 	if (w->note)
 		w->scratch->frames[count++] = spool_frame_note(w->note, w->note_module);
-	else if (UNLIKELY(count + w->trail_left == 0)) /* nothing but our own code */
+	else if (UNLIKELY(count == 0 && !w->met)) /* nothing but our own code */
 		w->scratch->frames[count++] = spool_frame_of(0, start_pc);
 	return count;
 }
@@ -283,24 +280,22 @@ size_t unwind_capture(struct unwind_scratch *scratch, struct stack_range stack)
 	return end_walk(&w, start.value[CFI_RA]);
 }
 
-/* --- along a trail --- */
+/* --- along the tree --- */
 
 /* True: once more, with all registers. */
-static bool walk_trail(struct walk *w)
+static bool walk_tree(struct walk *w)
 {
 	bool again = false;
 
 	w->limit = SPOOL_FRAMES_PER_STACK_MAX - 1;
 	stack_memory_enter(&w->scratch->memory, w->sp);
-	if (w->trail->epoch == w->epoch)
-		w->trail_left = w->trail->count;
+	tree_begin(w->tree, w->epoch);
 	do {
 		w->run_start = w->count;
 		w->new_count = 0;
-		if (!w->pc_is_exact && walk_callers(w, w->trail))
+		if (!w->pc_is_exact && walk_callers(w, w->tree))
 			return false;
 	} while (walk_frame(w, &again));
-	w->trail_left = 0;
 	return again;
 }
 
@@ -325,22 +320,23 @@ static struct walk walk_from_caller(struct unwind_scratch *scratch, const uint64
 		.pc = frame[1],
 		.sp = (uint64_t)(frame + 2),
 		.rbp = frame[0],
+		.steps_left = TREE_STEPS_MAX,
 	};
 }
 
 struct unwind_stack unwind_capture_next(
 	struct unwind_scratch *scratch, struct stack_range range, const uint64_t *frame)
 {
-	struct unwind_trail *trail = &scratch->trail;
+	struct unwind_tree *tree = &scratch->tree;
 	struct unwind_stack stack = { .hash = 0 };
 	struct walk w = walk_from_caller(scratch, frame);
 	bool again;
 
 	scratch->memory = (struct stack_memory){ .stack = range };
-	w.trail = trail;
-	again = walk_trail(&w);
+	w.tree = tree;
+	again = walk_tree(&w);
 	if (UNLIKELY(w.note == SPOOL_NOTE_TOO_DEEP)) {
-		/* No trail is that long. */
+		/* No path in the tree is that long. */
 		if (w.map)
 			modules_leave(w.map);
 		w = walk_from_caller(scratch, frame);
@@ -349,18 +345,14 @@ struct unwind_stack unwind_capture_next(
 	if (UNLIKELY(again)) {
 		if (w.map)
 			modules_leave(w.map);
-		trail->count = 0;
 		return capture_in_full(scratch, range);
 	}
 	stack.leaf_count = (uint32_t)end_walk(&w, w.pc);
 	stack.is_truncated = w.note;
-	if (LIKELY(w.is_at_root || w.trail_left)) {
+	if (LIKELY((w.is_at_root || w.met) && !w.tree_is_void)) {
 		stack.leaf_count = (uint32_t)w.run_start;
-		trail_keep(trail, w.trail_left, w.new_count, w.epoch);
-		stack.caller_count = trail->count;
-		stack.hash = trail->frames[trail->count - 1].hash;
-	} else {
-		trail->count = 0;
+		stack.callers = tree_keep(tree, w.met, w.new_count);
+		stack.hash = tree->nodes[stack.callers].hash;
 	}
 	stack.hash = spool_hash_frames(stack.hash, scratch->frames, stack.leaf_count);
 	return stack;
@@ -368,11 +360,12 @@ struct unwind_stack unwind_capture_next(
 
 size_t unwind_write_frames(struct unwind_scratch *scratch, const struct unwind_stack *stack)
 {
+	const struct unwind_tree *tree = &scratch->tree;
 	size_t count = stack->leaf_count;
 
-	for (uint32_t i = stack->caller_count; i-- > 0;)
-		if (scratch->trail.frames[i].frame)
-			scratch->frames[count++] = scratch->trail.frames[i].frame;
+	for (uint32_t at = stack->callers; at; at = tree->parents[at])
+		if (tree->nodes[at].frame)
+			scratch->frames[count++] = tree->nodes[at].frame;
 	return count;
 }
 

@@ -103,7 +103,7 @@ static bool end_too_deep(struct walk *w)
 {
 	w->note = SPOOL_NOTE_TOO_DEEP;
 	w->note_module = 0;
-	if (!w->trail)
+	if (!w->tree)
 		w->count = DEEP_LEAVES;
 	return false;
 }
@@ -150,7 +150,7 @@ bool deep_goes_on(struct walk *w)
 {
 	struct deep_walk *deep = &w->scratch->deep;
 
-	if (w->trail)
+	if (w->tree)
 		return end_too_deep(w);
 	if (deep->begun == 0)
 		deep->is_second_time = deep->is_remembered = false;

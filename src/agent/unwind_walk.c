@@ -6,8 +6,8 @@ void walk_enter_map(struct walk *w)
 		modules_leave(w->map);
 	w->map = modules_enter();
 	w->epoch = modules_epoch();
-	if (w->trail && w->trail->epoch != w->epoch)
-		w->trail_left = 0;
+	if (w->tree && w->tree->epoch != w->epoch)
+		w->tree_is_void = true;
 }
 
 const struct module_instance *walk_find_instance(struct walk *w, uint64_t pc, uint32_t *index)

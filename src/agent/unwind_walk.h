@@ -24,8 +24,10 @@ struct walk {
 	bool learned; /* the map was asked to grow for this walk's pc already */
 	uint32_t switches; /* of stacks */
 	size_t count, limit; /* frames: there are, and before deep_goes_on() is asked */
-	struct unwind_trail *trail; /* NULL: neither kept nor followed */
-	uint32_t trail_left; /* frames of it that lie ahead */
+	struct unwind_tree *tree; /* NULL: neither grown nor followed */
+	bool tree_is_void; /* since a library went: the same from now on */
+	uint32_t met; /* its node that this walk has come to; 0: none yet */
+	uint32_t steps_left; /* see TREE_STEPS_MAX */
 	uint32_t new_count; /* of its new ones: the latest frames, from RUN_START on */
 	size_t run_start;
 	bool is_at_root;

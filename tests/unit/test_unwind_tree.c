@@ -1,4 +1,4 @@
-/* Stacks walked along the last one are those that a walk of its own finds. */
+/* Stacks walked along earlier ones are those that a walk of its own finds. */
 #include <alloca.h>
 #include <check.h>
 #include <stdint.h>
@@ -29,6 +29,7 @@ static uint32_t random_below(uint32_t bound)
 /* Both walks from here.  The first begins at the caller, the other with this function. */
 __attribute__((noipa)) static void compare(void)
 {
+	const uint32_t nodes_before = next.tree.used;
 	const struct unwind_stack stack =
 		unwind_capture_next(&next, threads_own_stack(), __builtin_frame_address(0));
 	const size_t count = unwind_write_frames(&next, &stack);
@@ -55,7 +56,7 @@ __attribute__((noipa)) static void compare(void)
 		ck_abort_msg("stack %lu: %zu frames, hash %#lx", (long)stacks_seen, count,
 			(long)stack.hash);
 	stacks_seen++;
-	stacks_along += stack.leaf_count + 8 < count && next.trail.count > 8;
+	stacks_along += stack.callers && next.tree.used - nodes_before + 8 < count;
 }
 
 /* Calls FUNCTION with a value of its own in rbp, as code without frame pointers does. */
@@ -149,7 +150,7 @@ static void descend(int depth)
 	__asm__ volatile("");
 }
 
-START_TEST(stacks_along_the_last_one_are_those_of_a_walk_of_their_own)
+START_TEST(stacks_along_earlier_ones_are_those_of_a_walk_of_their_own)
 {
 	random_state = 88172645463325252u + (uint64_t)_i;
 	while (stacks_seen < STACKS)
@@ -180,14 +181,14 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("unwind_trail");
+	Suite *suite = suite_create("unwind_tree");
 	TCase *walks = tcase_create("walks");
 	SRunner *runner;
 	int failed;
 
 	agent_here_start();
 	tcase_add_loop_test(
-		walks, stacks_along_the_last_one_are_those_of_a_walk_of_their_own, 0, 4);
+		walks, stacks_along_earlier_ones_are_those_of_a_walk_of_their_own, 0, 4);
 	tcase_add_test(walks, stacks_near_the_greatest_depth_are_the_same_too);
 	tcase_set_timeout(walks, 60);
 	suite_add_tcase(suite, walks);
