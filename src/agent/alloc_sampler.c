@@ -15,6 +15,7 @@
 #include "base/monotonic.h"
 #include "spool/heap_writer.h"
 #include "spool/label_writer.h"
+#include "spool/live_writer.h"
 
 #define FINE_RATE_BYTES 256 /* up to here most allocations are samples: no filter helps */
 
@@ -104,7 +105,7 @@ static bool remove_live(struct spool_writer *spool, const void *block, struct sp
 {
 	struct live_filter *filter = __atomic_load_n(&live_filter_current, __ATOMIC_SEQ_CST);
 
-	if (!spool_remove_live(spool, (uint64_t)block, was))
+	if (!spool_remove_live(spool, (uint64_t)block, thread_self.tid, was))
 		return false;
 	live_filter_remove(filter, (uint64_t)block);
 	probe_free((uint64_t)block);
@@ -228,13 +229,16 @@ NOINLINE void alloc_sampler_record(const void *block, size_t size, const uint64_
 	struct spool_live live = { .address = (uint64_t)block, .size = size }, stale;
 	struct heap_weight weight;
 
-	if (!spool || !take_stack(spool, SPOOL_HEAP_BLOCK, frame, &live))
+	if (!spool)
 		return;
-	if (live_filter_has(block))
+	spool_prefetch_live(spool, live.address);
+	if (!take_stack(spool, SPOOL_HEAP_BLOCK, frame, &live))
+		return;
+	if (is_fine ? spool_may_have_live(spool, live.address) : live_filter_has(block))
 		remove_live(spool, block, &stale); /* freed past our hooks */
 	weight = heap_weight_of(size, rate_bytes);
 	spool_add_allocation(spool, live.stack, weight);
-	if (spool_add_live(spool, &live))
+	if (spool_add_live(spool, &live, thread_self.tid))
 		live_filter_add(spool, live.address);
 	probe_alloc(live.address, size, weight.bytes);
 }
@@ -247,7 +251,7 @@ void alloc_sampler_record_mapping(uint64_t start, uint64_t size)
 	if (!spool || !take_stack(spool, SPOOL_HEAP_MAPPING, NULL, &live))
 		return;
 	spool_add_allocation(spool, live.stack, heap_weight_of(size, 1));
-	spool_add_live(spool, &live);
+	spool_add_live(spool, &live, thread_self.tid);
 }
 
 NOINLINE bool alloc_sampler_forget(const void *block, struct spool_live *was)
@@ -264,7 +268,7 @@ void alloc_sampler_put_back(const struct spool_live *was)
 	if (!spool)
 		return;
 	spool_count(spool, SPOOL_COUNT_HEAP_FREES, (uint64_t)-1);
-	if (spool_add_live(spool, was))
+	if (spool_add_live(spool, was, thread_self.tid))
 		live_filter_add(spool, was->address);
 }
 

@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 
 #include "base/syscalls.h"
-#include "spool/heap_writer.h"
+#include "spool/live_writer.h"
 
 #define BITS_MIN 32768
 #define BITS_MAX (4u << 20)

@@ -1,8 +1,9 @@
 #include "agent/mappings.h"
 
 #include "agent/alloc_sampler.h"
+#include "agent/threads.h"
 #include "base/compiler.h"
-#include "spool/heap_writer.h"
+#include "spool/live_writer.h"
 
 #define PAGE_SIZE UINT64_C(4096)
 
@@ -23,7 +24,7 @@ static void add_part(struct spool_writer *spool, const struct spool_live *was, u
 		return;
 	part.address = start | SPOOL_LIVE_MAPPING;
 	part.size = end - start;
-	spool_add_live(spool, &part);
+	spool_add_live(spool, &part, thread_self.tid);
 }
 
 COLD void mappings_go(uint64_t start, uint64_t size, struct mappings_gone *gone)
@@ -35,8 +36,10 @@ COLD void mappings_go(uint64_t start, uint64_t size, struct mappings_gone *gone)
 	*gone = (struct mappings_gone){ .start = start, .size = end - start };
 	if (start % PAGE_SIZE)
 		return; /* it will fail */
-	while (spool && end > start && spool_remove_mapping(spool, start, end, &was)) {
-		const uint64_t first = was.address - SPOOL_LIVE_MAPPING, last = first + was.size;
+	while (spool && end > start &&
+		spool_remove_mapping(spool, start, end, thread_self.tid, &was)) {
+		const uint64_t first = was.address - SPOOL_LIVE_MAPPING,
+			       last = first + was.size;
 
 		add_part(spool, &was, first, start);
 		add_part(spool, &was, end, last);

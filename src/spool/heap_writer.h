@@ -1,6 +1,7 @@
 /*
- * The agent's half of the spool, for allocations.  May be called by any thread, also from a
- * handler that interrupted another call: nothing here locks, allocates or touches errno.
+ * The agent's half of the spool, for what stacks have allocated.  May be called by any thread,
+ * also from a handler that interrupted another call: nothing here locks, allocates or touches
+ * errno.
  */
 #ifndef SPOOL_HEAP_WRITER_H
 #define SPOOL_HEAP_WRITER_H
@@ -13,23 +14,20 @@
 #include "spool/heap_weight.h"
 #include "spool/spool_writer.h"
 
-/* Slots of the first levels; powers of two. */
-#define SPOOL_LIVE_LEVEL0 1024
-#define SPOOL_HEAP_STACKS_LEVEL0 1024
+#define SPOOL_HEAP_STACKS_LEVEL0 1024 /* slots of the first level; a power of two */
 
-/* The first slot of LEVEL in a table whose first level has LEVEL0 slots; as many slots have the
- * levels before it together. */
-static inline uint32_t spool_level_start(uint32_t level0, uint32_t level)
+/* The first slot of LEVEL; as many slots have the levels before it together. */
+static inline uint32_t spool_level_start(uint32_t level)
 {
-	return level0 * (((uint32_t)1 << 2 * level) - 1) / 3;
+	return SPOOL_HEAP_STACKS_LEVEL0 * (((uint32_t)1 << 2 * level) - 1) / 3;
 }
 
 /* How many levels COUNT slots are. */
-static inline uint32_t spool_levels_of(uint32_t level0, uint32_t count)
+static inline uint32_t spool_levels_of(uint32_t count)
 {
 	uint32_t levels = 0;
 
-	while (spool_level_start(level0, levels + 1) <= count)
+	while (spool_level_start(levels + 1) <= count)
 		levels++;
 	return levels;
 }
@@ -61,18 +59,6 @@ bool spool_find_heap_stack(struct spool_writer *w, const struct spool_heap_site 
 bool spool_intern_heap_stack(struct spool_writer *w, const struct spool_heap_site *site,
 	const spool_frame *frames, size_t frame_count, uint32_t *slot) MUST_CHECK;
 void spool_add_allocation(struct spool_writer *w, uint32_t stack, struct heap_weight weight);
-
-/* LIVE's own check field is filled in here.  Its address is not among the live ones.  False: no
- * place; counted. */
-bool spool_add_live(struct spool_writer *w, const struct spool_live *live);
-/* False: ADDRESS is not among the live ones.  *WAS is a copy of what was removed. */
-bool spool_remove_live(struct spool_writer *w, uint64_t address, struct spool_live *was);
-/* The same for some mapping that has a part between START and END. */
-bool spool_remove_mapping(
-	struct spool_writer *w, uint64_t start, uint64_t end, struct spool_live *was);
-/* Call VISIT with the address of each block. */
-void spool_each_live(const struct spool_writer *w, void (*visit)(uint64_t address, void *context),
-	void *context);
 
 /* Part of spool_inherit(). */
 bool spool_inherit_heap(struct spool_writer *w, const struct spool_writer *from) MUST_CHECK;

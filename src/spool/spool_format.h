@@ -358,10 +358,11 @@ struct spool_heap {
 static_assert(sizeof(struct spool_heap) == 16, "spool format changed");
 
 /*
- * Live allocations and heap stacks are hash tables of growing levels: a level has four times the
- * slots of the one before and lies behind it.  A hash picks one bucket of SPOOL_BUCKET_SLOTS in
- * each level; an entry is in the first of them, by level, that had a free slot.  So small tables
- * touch little memory, entries never move, and writers need no lock.  A reader looks at each slot.
+ * Live allocations are in any slots, those never used at the end.  Heap stacks are a hash table of
+ * growing levels: a level has four times the slots of the one before and lies behind it.  A hash
+ * picks one bucket of SPOOL_BUCKET_SLOTS in each level; a stack is in the first of them, by level,
+ * that had a free slot.  So small tables touch little memory, entries never move, and writers need
+ * no lock.  A reader looks at each slot.
  */
 #define SPOOL_BUCKET_SLOTS 8
 

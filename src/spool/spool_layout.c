@@ -37,13 +37,13 @@ static size_t add_section(struct spool_header *header, enum spool_section_type t
 
 /* How big the tables for allocations may grow. */
 struct heap_capacity {
-	uint32_t live_levels, stack_levels, frame_count;
+	uint32_t live_count, stack_levels, frame_count;
 };
 
 /* A few dozen bytes between samples: each object may be one. */
 #define FINE_RATE_BYTES 65536
-static const struct heap_capacity fine = { 6, 4, 4 << 20 }, coarse = { 4, 3, 1 << 20 },
-				  small = { 3, 2, 1 << 18 };
+static const struct heap_capacity fine = { 3 << 19, 4, 4 << 20 }, coarse = { 1 << 17, 3, 1 << 20 },
+				  small = { 1 << 15, 2, 1 << 18 };
 
 /* All of the file counts at once where pages cannot be had one by one, and against limits. */
 static const struct heap_capacity *heap_capacity(uint64_t rate_bytes)
@@ -62,11 +62,9 @@ static size_t add_heap(
 {
 	end = (end + 4095) & ~(size_t)4095; /* no bucket lies in two chunks */
 	end = add_section(header, SPOOL_SECTION_LIVE, sizeof(struct spool_live),
-		spool_level_start(SPOOL_LIVE_LEVEL0, capacity->live_levels) *
-			sizeof(struct spool_live),
-		end);
+		capacity->live_count * sizeof(struct spool_live), end);
 	return add_section(header, SPOOL_SECTION_HEAP_STACKS, sizeof(struct spool_heap_stack),
-		(spool_level_start(SPOOL_HEAP_STACKS_LEVEL0, capacity->stack_levels) + 1) *
+		(spool_level_start(capacity->stack_levels) + 1) *
 			sizeof(struct spool_heap_stack),
 		end);
 }

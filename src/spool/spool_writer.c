@@ -13,10 +13,12 @@
 #include "base/decimal.h"
 #include "base/file_use.h"
 #include "base/hash.h"
+#include "base/lone_thread.h"
 #include "base/monotonic.h"
 #include "base/syscalls.h"
 #include "spool/heap_writer.h"
 #include "spool/label_writer.h"
+#include "spool/live_writer.h"
 #include "spool/spool_layout.h"
 
 #define PAGE_BYTES 4096
@@ -228,30 +230,13 @@ static void find_section(struct spool_writer *w, const struct spool_section *sec
 		break;
 	case SPOOL_SECTION_LIVE:
 		w->live = start;
-		w->live_levels = spool_levels_of(SPOOL_LIVE_LEVEL0, count);
+		w->live_count = count;
 		break;
 	case SPOOL_SECTION_HEAP_STACKS:
 		w->heap_stacks = start;
-		w->heap_stack_levels = spool_levels_of(SPOOL_HEAP_STACKS_LEVEL0, count);
+		w->heap_stack_levels = spool_levels_of(count);
 		break;
 	}
-}
-
-/* A byte for each place of a live allocation. */
-static size_t live_tags_size(const struct spool_writer *w)
-{
-	return spool_level_start(SPOOL_LIVE_LEVEL0, w->live_levels);
-}
-
-static int make_live_tags(struct spool_writer *w)
-{
-	void *memory = mmap(NULL, live_tags_size(w), PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (memory == MAP_FAILED)
-		return -errno;
-	w->live_tags = memory;
-	return 0;
 }
 
 static int map_spool(struct spool_writer *w, int descriptor, struct spool_header *plan)
@@ -282,7 +267,7 @@ static int map_spool(struct spool_writer *w, int descriptor, struct spool_header
 	*w->header = *plan;
 	for (size_t i = 0; i < SPOOL_SECTIONS_MAX && plan->sections[i].type; i++)
 		find_section(w, &plan->sections[i]);
-	return w->live ? make_live_tags(w) : 0;
+	return w->live ? spool_start_live(w) : 0;
 }
 
 int spool_create(struct spool_writer *w, const char *folder, const struct spool_identity *identity,
@@ -371,8 +356,7 @@ bool spool_inherit(struct spool_writer *w, const struct spool_writer *from)
 
 void spool_abandon(struct spool_writer *w)
 {
-	if (w->live_tags)
-		munmap(w->live_tags, live_tags_size(w));
+	spool_abandon_live(w);
 	if (w->header)
 		munmap(w->header, w->header->file_size);
 	/* Not the rest: after fork() it is still shared with the parent. */
@@ -381,7 +365,7 @@ void spool_abandon(struct spool_writer *w)
 
 void spool_count(struct spool_writer *w, enum spool_counter counter, uint64_t more)
 {
-	__atomic_fetch_add(&w->header->counters[counter], more, __ATOMIC_RELAXED);
+	lone_add(&w->header->counters[counter], more);
 }
 
 /* --- journal --- */

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "spool/live_index.h"
 #include "spool/spool_format.h"
 
 #define SPOOL_CHUNK_SIZE ((size_t)16 << 10) /* bytes allocated ahead at once */
@@ -26,16 +27,19 @@ struct spool_writer {
 	struct spool_label_texts *label_texts;
 	struct spool_heap *heap; /* NULL, and the next two: allocations are not sampled */
 	struct spool_live *live;
-	uint64_t *live_tags; /* a byte for each of them, see heap_writer.c; our own memory */
 	struct spool_heap_stack *heap_stacks;
 	uint32_t journal_size, thread_name_count, stack_count, frame_count; /* capacities */
 	uint32_t label_set_count, label_texts_size; /* the latter in bytes */
-	uint32_t live_levels, heap_stack_levels;
-	uint32_t live_levels_used; /* those behind are empty */
+	uint32_t live_count, heap_stack_levels;
+	uint32_t live_used; /* slots; those behind were never used */
+	uint32_t *next_free_live; /* see live_writer.c; in memory of our own */
+	struct {
+		uint64_t head;
+	} __attribute__((aligned(64))) free_live[16];
+	struct live_index live_index;
 	bool populates; /* the kernel knows MADV_POPULATE_WRITE */
 	bool was_used; /* what follows may be an earlier spool's */
-	uint8_t live_hints[4096]; /* levels, by place; and the next: slots, by key */
-	uint32_t recent_heap_stacks[1024];
+	uint32_t recent_heap_stacks[4096]; /* slots, by key */
 	uint8_t touched[SPOOL_CHUNKS_MAX]; /* chunk has its memory */
 };
 

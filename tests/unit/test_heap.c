@@ -2,6 +2,7 @@
 #include <check.h>
 #include <math.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "base/hash.h"
 #include "run_suite.h"
 #include "spool/heap_writer.h"
+#include "spool/live_writer.h"
 #include "spool_fixture.h"
 
 #define RATE 524288
@@ -48,14 +50,15 @@ static bool add(uint64_t address, uint64_t size, uint32_t stack)
 {
 	return spool_add_live(&w,
 		&(struct spool_live){
-			.address = address, .size = size, .time_ns = 7, .stack = stack });
+			.address = address, .size = size, .time_ns = 7, .stack = stack},
+		0);
 }
 
 static bool remove_live(uint64_t address, struct spool_live *was)
 {
 	struct live_filter *filter = live_filter_current;
 
-	if (!spool_remove_live(&w, address, was))
+	if (!spool_remove_live(&w, address, 0, was))
 		return false;
 	live_filter_remove(filter, address);
 	return true;
@@ -125,10 +128,10 @@ START_TEST(what_is_allocated_and_not_freed_is_read_back)
 	spool_add_allocation(&w, intern(&w, 5, 3), (struct heap_weight){ HEAP_OBJECT, 64 });
 	ck_assert(add(0x1000, 100, slot));
 	ck_assert(add(0x2000, 64, slot));
-	ck_assert(spool_remove_live(&w, 0x1000, &was));
+	ck_assert(spool_remove_live(&w, 0x1000, 0, &was));
 	ck_assert_uint_eq(was.size, 100);
-	ck_assert(!spool_remove_live(&w, 0x1000, &was));
-	ck_assert(!spool_remove_live(&w, 0x3000, &was));
+	ck_assert(!spool_remove_live(&w, 0x1000, 0, &was));
+	ck_assert(!spool_remove_live(&w, 0x3000, 0, &was));
 
 	r = read_back();
 	ck_assert_uint_eq(spool_reader_heap_rate(r), RATE);
@@ -155,8 +158,8 @@ START_TEST(a_null_pointer_is_never_among_the_live_ones)
 	struct spool_live was;
 
 	ck_assert(add(0x1000, 100, intern(&w, 1, 1)));
-	ck_assert(!spool_remove_live(&w, 0, &was));
-	ck_assert(!spool_remove_live(&w, SPOOL_LIVE_BUSY, &was));
+	ck_assert(!spool_remove_live(&w, 0, 0, &was));
+	ck_assert(!spool_remove_live(&w, SPOOL_LIVE_BUSY, 0, &was));
 }
 END_TEST
 
@@ -176,7 +179,7 @@ START_TEST(without_a_rate_there_is_no_place_for_allocations)
 }
 END_TEST
 
-START_TEST(more_live_ones_than_the_first_level_holds_are_all_found_again)
+START_TEST(many_live_ones_are_all_found_again)
 {
 	const uint32_t slot = intern(&w, 1, 1);
 	struct spool_reader *r;
@@ -188,12 +191,60 @@ START_TEST(more_live_ones_than_the_first_level_holds_are_all_found_again)
 	ck_assert_uint_eq(count_live(r), 20000);
 	spool_reader_free(r);
 	for (uint64_t i = 1; i <= 20000; i++) {
-		ck_assert(spool_remove_live(&w, i * 16, &was));
+		ck_assert(spool_remove_live(&w, i * 16, 0, &was));
 		ck_assert_uint_eq(was.size, i);
 	}
 	r = read_back();
 	ck_assert_uint_eq(count_live(r), 0);
 	spool_reader_free(r);
+}
+END_TEST
+
+START_TEST(what_is_freed_leaves_its_slot_to_the_next)
+{
+	const uint32_t slot = intern(&w, 1, 1);
+	struct spool_live was;
+
+	for (uint64_t i = 1; i <= 100000; i++) {
+		ck_assert(add(i * 16, i, slot));
+		if (i > 10)
+			ck_assert(spool_remove_live(&w, (i - 10) * 16, 0, &was));
+	}
+	ck_assert_uint_le(w.live_used, 32);
+}
+END_TEST
+
+START_TEST(what_another_thread_has_freed_leaves_its_slot_too)
+{
+	const uint32_t slot = intern(&w, 1, 1);
+	struct spool_live was;
+
+	for (uint64_t i = 1; i <= 100000; i++) {
+		ck_assert(add(i * 16, i, slot));
+		if (i > 10)
+			ck_assert(spool_remove_live(&w, (i - 10) * 16, 5, &was));
+	}
+	ck_assert_uint_le(w.live_used, 32);
+}
+END_TEST
+
+START_TEST(blocks_that_lie_side_by_side_are_all_found)
+{
+	static const uint64_t steps[] = { 8, 16, 64, 4096, 1 << 20, (uint64_t)1 << 30 };
+	const uint32_t slot = intern(&w, 1, 1);
+	struct spool_live was;
+
+	for (size_t s = 0; s < ARRAY_SIZE(steps); s++) {
+		for (uint64_t i = 1; i <= 20000; i++)
+			ck_assert(add(i * steps[s], i, slot));
+		for (uint64_t i = 1; i <= 20000; i++) {
+			ck_assert(spool_may_have_live(&w, i * steps[s]));
+			ck_assert(spool_remove_live(&w, i * steps[s], 0, &was));
+			ck_assert_uint_eq(was.size, i);
+		}
+	}
+	for (uint64_t i = 1; i <= 20000; i++)
+		ck_assert(!spool_may_have_live(&w, i * 16));
 }
 END_TEST
 
@@ -215,10 +266,10 @@ START_TEST(live_ones_that_find_no_place_are_counted)
 	uint32_t refused = 0;
 	struct spool_reader *r;
 
-	w.live_levels = 1;
+	w.live_count = 1000;
 	for (uint64_t i = 1; i <= 3000; i++)
 		refused += !add(i * 16, i, slot);
-	ck_assert_uint_ge(refused, 3000 - SPOOL_LIVE_LEVEL0);
+	ck_assert_uint_eq(refused, 2000);
 	ck_assert_uint_eq(w.header->counters[SPOOL_LOST_LIVE], refused);
 	r = read_back();
 	ck_assert_uint_eq(count_live(r), 3000 - refused);
@@ -285,7 +336,7 @@ START_TEST(a_child_holds_what_its_parent_held_and_has_allocated_nothing)
 		ck_assert(add(i * 16, i, slot));
 	make_spool(&child, RATE);
 	ck_assert(spool_inherit(&child, &w));
-	ck_assert(spool_remove_live(&child, 16, &was));
+	ck_assert(spool_remove_live(&child, 16, 0, &was));
 	r = read_back();
 	ck_assert_uint_eq(count_live(r), 1999);
 	ck_assert(spool_reader_next_heap_stack(r, &at, &stack));
@@ -293,7 +344,7 @@ START_TEST(a_child_holds_what_its_parent_held_and_has_allocated_nothing)
 	ck_assert_uint_eq(stack.frame_count, 4);
 	ck_assert_uint_eq(stack.frames[3], spool_frame_of(1, 9003));
 	ck_assert_uint_eq(intern(&child, 9, 4), slot);
-	ck_assert(spool_remove_live(&w, 16, &was));
+	ck_assert(spool_remove_live(&w, 16, 0, &was));
 	spool_reader_free(r);
 	spool_abandon(&child);
 }
@@ -405,6 +456,47 @@ START_TEST(at_no_moment_is_more_in_use_than_was_allocated)
 }
 END_TEST
 
+#define HANDED_OVER 40000
+
+static uint64_t handed_over; /* blocks that are there by now */
+
+/* Free what the other thread has allocated, while its index grows. */
+static void *free_for_another(void *argument)
+{
+	struct spool_live was;
+
+	(void)argument;
+	for (uint64_t i = 1; i <= HANDED_OVER; i++) {
+		while (__atomic_load_n(&handed_over, __ATOMIC_ACQUIRE) < i)
+			sched_yield();
+		if (i % 4 == 0)
+			ck_assert(spool_remove_live(&w, i * 48, 1, &was));
+	}
+	return NULL;
+}
+
+START_TEST(a_free_in_another_thread_finds_its_block_also_while_the_index_grows)
+{
+	const uint32_t slot = intern(&w, 1, 1);
+	struct spool_reader *r;
+	struct spool_live was;
+	pthread_t other;
+
+	handed_over = 0;
+	ck_assert_int_eq(pthread_create(&other, NULL, free_for_another, NULL), 0);
+	for (uint64_t i = 1; i <= HANDED_OVER; i++) {
+		ck_assert(add(i * 48, i, slot));
+		__atomic_store_n(&handed_over, i, __ATOMIC_RELEASE);
+	}
+	pthread_join(other, NULL);
+	r = read_back();
+	ck_assert_uint_eq(count_live(r), HANDED_OVER / 4 * 3);
+	spool_reader_free(r);
+	for (uint64_t i = 1; i <= HANDED_OVER; i++)
+		ck_assert(spool_remove_live(&w, i * 48, 0, &was) == (i % 4 != 0));
+}
+END_TEST
+
 /* --- the filter --- */
 
 START_TEST(the_filter_knows_every_live_one_and_few_others)
@@ -474,7 +566,10 @@ int main(void)
 	tcase_add_test(tables, what_is_allocated_and_not_freed_is_read_back);
 	tcase_add_test(tables, a_null_pointer_is_never_among_the_live_ones);
 	tcase_add_test(tables, without_a_rate_there_is_no_place_for_allocations);
-	tcase_add_test(tables, more_live_ones_than_the_first_level_holds_are_all_found_again);
+	tcase_add_test(tables, many_live_ones_are_all_found_again);
+	tcase_add_test(tables, what_is_freed_leaves_its_slot_to_the_next);
+	tcase_add_test(tables, what_another_thread_has_freed_leaves_its_slot_too);
+	tcase_add_test(tables, blocks_that_lie_side_by_side_are_all_found);
 	tcase_add_test(tables, small_heaps_touch_little_memory);
 	tcase_add_test(tables, live_ones_that_find_no_place_are_counted);
 	tcase_add_test(tables, stacks_that_find_no_slot_are_counted_under_the_full_frame);
@@ -482,6 +577,8 @@ int main(void)
 	tcase_add_test(tables, a_child_holds_what_its_parent_held_and_has_allocated_nothing);
 
 	tcase_add_test(threads, threads_that_allocate_and_free_at_once_lose_and_invent_nothing);
+	tcase_add_test(
+		threads, a_free_in_another_thread_finds_its_block_also_while_the_index_grows);
 	tcase_add_test(threads, at_no_moment_is_more_in_use_than_was_allocated);
 
 	tcase_add_test(filter, the_filter_knows_every_live_one_and_few_others);
