@@ -17,6 +17,7 @@
 #include "base/bytes.h"
 #include "base/compiler.h"
 #include "base/hash.h"
+#include "base/lone_thread.h"
 #include "base/monotonic.h"
 #include "base/syscalls.h"
 
@@ -299,9 +300,12 @@ static void scan_entries(const char *entries, long size)
 		memcpy(&record_size, entries + at + 16, sizeof(record_size));
 		if (record_size == 0)
 			return;
-		if (tid && !find_slot(tid) && give_timer(tid, &first_ns))
-			spool_count(spool, SPOOL_COUNT_THREADS_SCANNED, 1);
 		at += record_size;
+		if (!tid || find_slot(tid))
+			continue;
+		lone_thread_is_doubted = true;
+		if (give_timer(tid, &first_ns))
+			spool_count(spool, SPOOL_COUNT_THREADS_SCANNED, 1);
 	}
 }
 

@@ -2,7 +2,8 @@
  * Changes of shared words that need no bus lock while the process has one thread: then a single
  * instruction is atomic enough, for only a handler of that thread may come in between.  Whether
  * it has one is glibc's to know (__libc_single_threaded, from 2.32), whose own malloc goes by
- * it.  Signal-safe.
+ * it.  Threads that came past this glibc, from one in another namespace (dlmopen) or by a bare
+ * clone(), are nothing to it: who finds one says so.  Signal-safe.
  */
 #ifndef BASE_LONE_THREAD_H
 #define BASE_LONE_THREAD_H
@@ -11,10 +12,11 @@
 #include <stdint.h>
 
 extern char __libc_single_threaded __attribute__((weak));
+extern bool lone_thread_is_doubted; /* set once there may be a thread that glibc does not know */
 
 static inline bool lone_thread(void)
 {
-	return &__libc_single_threaded && __libc_single_threaded;
+	return &__libc_single_threaded && __libc_single_threaded && !lone_thread_is_doubted;
 }
 
 /* *AT += MORE.  A release. */

@@ -1,0 +1,3 @@
+#include "base/lone_thread.h"
+
+bool lone_thread_is_doubted;
