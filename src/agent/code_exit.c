@@ -71,13 +71,22 @@ static enum step take_rbp(struct code_exit_way *w, int32_t displacement)
 	return GOES_ON;
 }
 
+/* Where rsp + DISPLACEMENT is, from BASE.  False: too far away for a frame. */
+static bool find_place(const struct code_exit_way *w, int32_t displacement, int32_t *at)
+{
+	if (displacement > OFFSET_MAX || displacement < -OFFSET_MAX)
+		return false;
+	*at = w->now.offset + displacement;
+	return true;
+}
+
 /* rbp is read from the word at rsp + DISPLACEMENT, by POP or else by MOV: that may be a
  * variable, but the last one of the way is the caller's. */
 static enum step restore_rbp(struct code_exit_way *w, int32_t displacement, bool by_pop)
 {
-	const int32_t at = w->now.offset + displacement;
+	int32_t at;
 
-	if (displacement > OFFSET_MAX || displacement < -OFFSET_MAX)
+	if (!find_place(w, displacement, &at))
 		return GETS_LOST;
 	w->now.changes_rbp = true;
 	w->now.rbp_is_rsp = false;
@@ -96,13 +105,13 @@ static enum step restore_rbp(struct code_exit_way *w, int32_t displacement, bool
 	return GOES_ON;
 }
 
-/* rbp is written to rsp + DISPLACEMENT. */
-static void save_rbp(struct code_exit_way *w, int32_t displacement)
+/* rbp is written to AT, from BASE. */
+static void save_rbp(struct code_exit_way *w, int32_t at)
 {
 	if (!w->now.has_callers_rbp || w->now.base == CODE_EXIT_ALIGNED)
 		return;
 	w->now.saves_rbp = true;
-	w->now.saved.at = w->now.offset + displacement;
+	w->now.saved.at = at;
 	w->now.saved.restores_rbp = w->now.restores_rbp;
 	w->now.saved.rbp_at = w->now.rbp_at;
 }
@@ -127,10 +136,12 @@ static enum step align_rsp(struct code_exit_way *w)
 /* mov [rsp + displacement], reg */
 static void store(struct code_exit_way *w, uint8_t reg, int32_t displacement)
 {
-	const int32_t at = w->now.offset + displacement;
+	int32_t at;
 
+	if (!find_place(w, displacement, &at))
+		return;
 	if (reg == RBP)
-		save_rbp(w, displacement);
+		save_rbp(w, at);
 	if (w->now.base == CODE_EXIT_ALIGNED && reg == w->now.copy)
 		w->now.copy_at = at;
 	else
@@ -140,8 +151,10 @@ static void store(struct code_exit_way *w, uint8_t reg, int32_t displacement)
 /* mov rsp, [rsp + displacement]: what an aligned frame has kept. */
 static enum step take_saved(struct code_exit_way *w, int32_t displacement)
 {
-	const int64_t at = (int64_t)w->now.offset + displacement;
+	int32_t at;
 
+	if (!find_place(w, displacement, &at))
+		return GETS_LOST;
 	if (w->now.base == CODE_EXIT_ALIGNED && w->now.copy_at && at == w->now.copy_at) {
 		w->now.base = CODE_EXIT_RSP;
 		w->now.offset = w->now.copy_value;
@@ -151,7 +164,7 @@ static enum step take_saved(struct code_exit_way *w, int32_t displacement)
 	if (w->now.base != CODE_EXIT_RSP || w->now.restores_rbp || at > OFFSET_MAX || at < 0 ||
 		at == w->now.stored_at)
 		return GETS_LOST;
-	w->now.saved_at = (int32_t)at;
+	w->now.saved_at = at;
 	w->now.base = CODE_EXIT_SAVED;
 	w->now.offset = 0;
 	return GOES_ON;
@@ -259,7 +272,7 @@ static enum step of_one_byte(
 	switch (i->opcode) {
 	case 0x50 ... 0x57:
 		if (i->rm == RBP)
-			save_rbp(w, -8);
+			save_rbp(w, w->now.offset - 8);
 		return move_rsp(w, -8);
 	case 0x68:
 	case 0x6a:

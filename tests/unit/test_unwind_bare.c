@@ -268,6 +268,26 @@ static bool is_within(void *context, uint64_t address)
 	return address - (uint64_t)context <= 4096 - INSTRUCTION_READS;
 }
 
+START_TEST(a_word_too_far_away_is_none_of_the_frame)
+{
+	/* pop rax; mov [rsp + 0x7fffffff], rbp; mov rbp, [rsp + 0x7fffffff]; ret */
+	static const char text[] = "\x58\x48\x89\xac\x24\xff\xff\xff\x7f"
+				   "\x48\x8b\xac\x24\xff\xff\xff\x7f\xc3";
+	static uint8_t code[4096];
+	struct code_exit_way way = { .low = (uint64_t)code,
+		.high = (uint64_t)(code + sizeof(code)),
+		.is_readable = is_within,
+		.context = code,
+		.left = 64 };
+	struct code_exit exit;
+
+	memcpy(code, text, sizeof(text));
+	ck_assert(code_exit_find(&way, (uint64_t)code, &exit));
+	ck_assert_int_eq(exit.offset, 8);
+	ck_assert(!exit.restores_rbp);
+}
+END_TEST
+
 START_TEST(any_bytes_at_all_are_survived)
 {
 	static uint8_t code[4096];
@@ -306,6 +326,7 @@ int main(void)
 		(int)ARRAY_SIZE(fixtures));
 	suite_add_tcase(suite, steps);
 	tcase_add_test(code, instructions_are_as_long_as_they_are);
+	tcase_add_test(code, a_word_too_far_away_is_none_of_the_frame);
 	tcase_add_test(code, any_bytes_at_all_are_survived);
 	tcase_set_timeout(code, 60);
 	suite_add_tcase(suite, code);
