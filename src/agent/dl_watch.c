@@ -15,6 +15,7 @@
 #include "agent/real.h"
 #include "base/content_id.h"
 #include "base/hash.h"
+#include "base/lone_thread.h"
 #include "base/monotonic.h"
 
 #define HANDLES_KNOWN 256
@@ -287,7 +288,7 @@ void dl_watch_start(void)
 
 void dl_watch_restart_in_child(void)
 {
-	may_iterate = may_iterate && real.single_threaded && *real.single_threaded;
+	may_iterate = may_iterate && lone_thread();
 }
 
 void dl_watch_finish(void)

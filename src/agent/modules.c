@@ -291,8 +291,8 @@ static struct module_instance *new_instance(const struct module *m, uint64_t bia
 	return instance_count < INSTANCES_MAX ? &module_instances[instance_count++] : NULL;
 }
 
-/* Under the lock.  True: the map now covers O. */
-static bool add_object(const struct loaded_object *o, bool in_handler)
+/* Under the lock.  The map now covers O; NULL: it does not. */
+static struct module_instance *add_object(const struct loaded_object *o, bool in_handler)
 {
 	struct spool_segment segments[OBJECT_SEGMENTS_MAX];
 	struct module_span spans[OBJECT_SEGMENTS_MAX];
@@ -301,12 +301,12 @@ static bool add_object(const struct loaded_object *o, bool in_handler)
 	struct module *m;
 
 	if (segment_count == 0 || !spool->header)
-		return false;
+		return NULL;
 	m = find_or_make_module(o, in_handler);
 	instance = m ? new_instance(m, o->bias) : NULL;
 	if (!instance) {
 		spool_count(spool, SPOOL_COUNT_MODULES_DROPPED, 1);
-		return false;
+		return NULL;
 	}
 	/* A handler still in an older map may be reading a reused one: BIAS and MODULE are then
 	 * what they were. */
@@ -323,12 +323,12 @@ static bool add_object(const struct loaded_object *o, bool in_handler)
 			.instance = (uint32_t)(instance - module_instances),
 		};
 	if (!module_maps_publish(spans, segment_count, mark_unloaded))
-		return false;
+		return NULL;
 	/* From the moment the map is out its instances are only read; this one is marked live
 	 * behind it because publishing drops what is not live. */
 	instance->is_live = true;
 	module_life_loaded(spool, instance, ++modules[m->first_of_path].path_loads);
-	return true;
+	return instance;
 }
 
 bool modules_add(const struct loaded_object *o)
@@ -380,10 +380,9 @@ static int add_at_start(struct dl_phdr_info *info, size_t info_size, void *data)
 		.header_count = info->dlpi_phnum,
 		.tls = info->dlpi_tls_data,
 	};
+	const struct module_instance *instance;
 	struct dl_find_object found;
-	struct build_id id;
 	bool *seen_main = data;
-	bool is_go;
 
 	object_find_range(&o);
 	if (!*seen_main)
@@ -406,9 +405,8 @@ static int add_at_start(struct dl_phdr_info *info, size_t info_size, void *data)
 	}
 	if ((uint64_t)&modules >= o.map_start && (uint64_t)&modules < o.map_end)
 		o.flags |= SPOOL_MODULE_AGENT;
-	add_object(&o, false);
-	object_find_build_id(&o, &id, &is_go);
-	if (is_go)
+	instance = add_object(&o, false);
+	if (instance && (instance->module->flags & SPOOL_MODULE_GO))
 		go_runtime_add(&o);
 	return 0;
 }

@@ -58,7 +58,6 @@ static void find_what_is_glibcs(void *(*lookup)(void *, const char *))
 		find_clock();
 	real.find_object = (int (*)(void *, struct dl_find_object *))lookup(
 		RTLD_DEFAULT, "_dl_find_object");
-	real.single_threaded = lookup(RTLD_DEFAULT, "__libc_single_threaded");
 }
 
 COLD void real_start(void)

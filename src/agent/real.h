@@ -42,7 +42,6 @@ struct real {
 		void (*in_child)(void), void *library);
 	int (*__cxa_at_quick_exit)(void (*function)(void *), void *library);
 	bool sanitizer; /* AddressSanitizer or its kin is there: nothing may be asked of it early */
-	const char *single_threaded; /* glibc 2.32's __libc_single_threaded; NULL: not there */
 };
 
 extern struct real real;

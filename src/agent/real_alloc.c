@@ -97,16 +97,17 @@ static void *find_in(const struct link_map *map, const char *name)
 	return find_among(&s, name);
 }
 
-/* NULL in musl, too. */
+/* NULL in musl, too.  Every thread finds the same. */
 static struct link_map *own_map(void)
 {
-	struct link_map *own = NULL;
+	static struct link_map *known;
+	struct link_map *own = known;
 	Dl_info info;
 
-	return libc_is_glibc() &&
-			dladdr1((void *)own_map, &info, (void **)&own, RTLD_DL_LINKMAP) ?
-		own :
-		NULL;
+	if (!own && libc_is_glibc() &&
+		dladdr1((void *)own_map, &info, (void **)&own, RTLD_DL_LINKMAP))
+		known = own;
+	return own;
 }
 
 struct definition {
