@@ -34,13 +34,14 @@ build() {
 		return 1
 	fi
 }
-# runs NAME [VARIABLE=VALUE...]: the same output and status; what else is on stderr is in $work/err.
+# runs NAME [VARIABLE=VALUE...]: the same output and status; what else is on stderr is in $work/err.  Its profile is
+# NAME.pb.gz; what a shell that it starts has of its own has another name.
 runs() {
 	name=$1
 	shift
 	env "$@" "./$name" >plain.out 2>plain.err
 	plain=$?
-	env "$@" LD_PRELOAD="$agent" PLUGPROF="spool=$spool,freq=1000,heap=off,file=$work/$name.pb.gz" \
+	env "$@" LD_PRELOAD="$agent" PLUGPROF="spool=$spool,freq=1000,heap=off,file=$work/%e.pb.gz" \
 		"./$name" >agent.out 2>err
 	status=$?
 	[ $status -eq $plain ] || fail "$name: status $status, not $plain: $(head -n 3 err)"
