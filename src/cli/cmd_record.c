@@ -122,6 +122,12 @@ struct session {
 	struct finish_sum *sum; /* with --merge, of those that were written */
 };
 
+/* What was written is not wanted again. */
+static bool spools_go(const struct session *session)
+{
+	return !session->running_too || session->is_over;
+}
+
 static bool is_of_session(const struct spool_header *h, const char *path, const void *context)
 {
 	const struct session *s = context;
@@ -188,7 +194,7 @@ static bool write_each(const struct record_options *o, struct session *session,
 		}
 		if (!written)
 			message("its samples are kept: plugprof recover -o NAME %s", f->path);
-		else if (!session->running_too || session->is_over)
+		else if (spools_go(session))
 			unlink(f->path);
 		ok &= written;
 	}
@@ -216,8 +222,7 @@ static bool write_sum(const struct record_options *o, struct session *session,
 	if (!ok)
 		message("the samples are kept in %s: plugprof recover -o NAME %s/*.spool",
 			o->settings.spool, o->settings.spool);
-	for (size_t i = 0;
-		ok && (!session->running_too || session->is_over) && i < found->count; i++)
+	for (size_t i = 0; ok && spools_go(session) && i < found->count; i++)
 		unlink(found->items[i].path);
 	return ok;
 }
