@@ -180,6 +180,16 @@ stacks() {
 		END { flush() }' "$work/out" >"$work/stacks"
 }
 
+# has_stack PROFILE REGEX: PROFILE.pb.gz is there, and has a stack of that kind, as stacks() writes it.
+has_stack() {
+	[ -s "$1.pb.gz" ] || {
+		fail "${name:+$name: }no profile $1.pb.gz"
+		return
+	}
+	stacks "$1"
+	grep -q "$2" "$work/stacks" || fail "${name:+$name: }no $2 in $1.pb.gz: $(head -n 3 "$work/stacks")"
+}
+
 # share_of REGEX: the part, 0 to 1, that stacks matching REGEX have of $work/stacks, without the
 # samples' jitter (samples/README.md).
 share_of() {

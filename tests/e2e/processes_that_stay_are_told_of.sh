@@ -45,14 +45,6 @@ stop() {
 		sleep 0.02
 	done
 }
-burnt() {
-	[ -s "$1.pb.gz" ] || {
-		fail "$1: no profile"
-		return
-	}
-	stacks "$1"
-	grep -q '> burn_behind$' stacks || fail "$1: no burn_behind: $(head -n 3 stacks)"
-}
 
 "$tool" record --spool="$spool" -F 1000 --heap-interval=off -o 'first.%n.pb.gz' -- ./stays 2>err
 status=$?
@@ -67,10 +59,10 @@ esac
 hint=$(echo "$line" | sed -n 's/.*of now: plugprof \(symbolize .*\) -o NAME$/\1/p')
 # shellcheck disable=SC2086 # words
 "$tool" $hint -o now.pb.gz 2>err || fail "$hint: $(cat err)"
-burnt now
+has_stack now '> burn_behind$'
 stop
 "$tool" recover -q --spool="$spool" -o "$work/end.pb.gz" 2>err || fail "recover: $(cat err)"
-burnt end
+has_stack end '> burn_behind$'
 [ -z "$(ls "$spool")" ] || fail "left $(ls "$spool")"
 
 # The program has ended long before the duration, what it left has not.
@@ -79,7 +71,7 @@ status=$?
 [ $status -eq 3 ] || fail "-d: status $status: $(cat err)"
 grep 'still running' err && fail "-d: says so, though all was written"
 kill -0 "$(cat pid)" 2>/dev/null || fail "-d: what stayed has ended"
-burnt first
+has_stack first '> burn_behind$'
 [ -z "$(ls "$spool")" ] || fail "-d: left $(ls "$spool")"
 stop
 

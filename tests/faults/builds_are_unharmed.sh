@@ -52,12 +52,7 @@ silent() {
 	cmp -s plain.err err || fail "$name: says $(head -n 3 err)"
 }
 sampled() {
-	[ -s "$name.pb.gz" ] || {
-		fail "$name: no profile"
-		return
-	}
-	stacks "$name"
-	grep -q "$1" stacks || fail "$name: no $1 in its profile: $(head -n 3 stacks)"
+	has_stack "$name" "$1"
 }
 not_sampled() {
 	[ -e "$name.pb.gz" ] && fail "$name: has a profile"

@@ -200,7 +200,8 @@ START_TEST(many_live_ones_are_all_found_again)
 }
 END_TEST
 
-START_TEST(what_is_freed_leaves_its_slot_to_the_next)
+/* However many were live in turn, with ten of them at once, freed by THREAD. */
+static void check_slots_are_used_again(uint32_t thread)
 {
 	const uint32_t slot = intern(&w, 1, 1);
 	struct spool_live was;
@@ -208,23 +209,20 @@ START_TEST(what_is_freed_leaves_its_slot_to_the_next)
 	for (uint64_t i = 1; i <= 100000; i++) {
 		ck_assert(add(i * 16, i, slot));
 		if (i > 10)
-			ck_assert(spool_remove_live(&w, (i - 10) * 16, 0, &was));
+			ck_assert(spool_remove_live(&w, (i - 10) * 16, thread, &was));
 	}
 	ck_assert_uint_le(w.live_used, 32);
+}
+
+START_TEST(what_is_freed_leaves_its_slot_to_the_next)
+{
+	check_slots_are_used_again(0);
 }
 END_TEST
 
 START_TEST(what_another_thread_has_freed_leaves_its_slot_too)
 {
-	const uint32_t slot = intern(&w, 1, 1);
-	struct spool_live was;
-
-	for (uint64_t i = 1; i <= 100000; i++) {
-		ck_assert(add(i * 16, i, slot));
-		if (i > 10)
-			ck_assert(spool_remove_live(&w, (i - 10) * 16, 5, &was));
-	}
-	ck_assert_uint_le(w.live_used, 32);
+	check_slots_are_used_again(5);
 }
 END_TEST
 
