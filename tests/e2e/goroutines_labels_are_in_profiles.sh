@@ -57,7 +57,7 @@ allocations_have_labels() {
 
 # Twelve labels in the C++ of the plugin.  Outside of it there are twelve more, and a sample takes 16.
 plugin_has_labels() {
-	record_well "$1" --cpu -F 1000 -- ./labels -n 160 ./goplugin.so
+	record_well "$1" --cpu -F 1000 -- ./labels -n 480 ./goplugin.so
 	samples_of "$1" key00 'cxx_work > ' 0 5
 	samples_of "$1" key11 'c_calls_go > .* > crosscall2 > ' 11 10
 	pprof "$1" -comments
