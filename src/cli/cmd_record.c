@@ -83,10 +83,34 @@ static uint64_t own_namespace(void)
 	return stat("/proc/self/ns/pid", &st) == 0 ? st.st_ino : 0;
 }
 
+/* What the library in the program would refuse without a word (spool_writer.c). */
+static bool check_spool_folder(const char *folder)
+{
+	struct stat st;
+
+	if (mkdir(folder, 0700) < 0 && errno != EEXIST)
+		message_errno(errno, "cannot make the spool folder %s (see --spool)", folder);
+	else if (lstat(folder, &st) < 0)
+		message_errno(errno, "cannot use the spool folder %s (see --spool)", folder);
+	else if (!S_ISDIR(st.st_mode))
+		message("the spool folder %s is %s (see --spool)", folder,
+			S_ISLNK(st.st_mode) ? "a link: name what it leads to" : "no folder");
+	else if (access(folder, W_OK | X_OK) < 0)
+		message_errno(errno, "cannot write to the spool folder %s (see --spool)", folder);
+	else if (st.st_uid != geteuid())
+		message("the spool folder %s belongs to user %u: name one of your own with --spool",
+			folder, st.st_uid);
+	else if (st.st_mode & 022)
+		message("others can write to the spool folder %s: chmod go-w %s, or see --spool",
+			folder, folder);
+	else
+		return true;
+	return false;
+}
+
 /* Fail now rather than after an hour of recording. */
 static bool check_places(const struct settings *s)
 {
-	struct stat st;
 	char *folder;
 	int r = 0;
 
@@ -100,19 +124,7 @@ static bool check_places(const struct settings *s)
 			message_errno(r, "cannot write to folder %s", folder);
 		free(folder);
 	}
-	if (r == 0 && mkdir(s->spool, 0700) < 0 && errno != EEXIST) {
-		message_errno(errno, "cannot make the spool folder %s (see --spool)", s->spool);
-		return false;
-	}
-	if (r == 0 && stat(s->spool, &st) == 0 && !S_ISDIR(st.st_mode)) {
-		message("the spool folder %s is no folder (see --spool)", s->spool);
-		return false;
-	}
-	if (r == 0 && access(s->spool, W_OK | X_OK) < 0) {
-		message_errno(errno, "cannot write to the spool folder %s (see --spool)", s->spool);
-		return false;
-	}
-	return r == 0;
+	return r == 0 && check_spool_folder(s->spool);
 }
 
 struct session {

@@ -98,7 +98,9 @@ for name in /nonexistent/folder/x.pb.gz "$work/noise/x.pb.gz" "$work/folder"; do
 	[ -e "$ran" ] && fail "$name: the program ran"
 	rm -f "$ran"
 done
-for folder in /nonexistent/spool/folder "$work/noise"; do
+mkdir -m 1777 "$work/shared" || exit 99
+ln -s "$spool" "$work/link" || exit 99
+for folder in /nonexistent/spool/folder "$work/noise" "$work/shared" "$work/link"; do
 	refused 1 "$folder" record --spool="$folder" -- touch "$ran"
 	[ -e "$ran" ] && fail "spool $folder: the program ran"
 	rm -f "$ran"
