@@ -6,96 +6,64 @@
 #include "base/syscalls.h"
 #include "spool/live_writer.h"
 
-#define BITS_MIN 32768
-#define BITS_MAX (4u << 20)
-#define BITS_A_LIVE_ONE 32 /* at least, when made */
-#define BITS_A_SET_ONE 12 /* with fewer than that it grows */
+/* A counter is a byte, of a cache that is the host's: they are few, and many times the samples. */
+#define COUNTERS_MIN 8192
+#define COUNTERS_MAX (4u << 20)
+#define COUNTERS_A_LIVE_ONE 32 /* at least, when made */
+#define COUNTERS_A_USED_ONE 24 /* with fewer than that it grows */
 #define COUNT_MAX 255 /* there it stays */
 
 /* One that answers no, and one that answers yes, whatever is asked. */
 static struct {
 	struct live_filter filter;
-	struct live_filter_word word;
-} nothing, everything = { .word.bits = 1 };
+	uint8_t counter;
+} nothing, everything = { .counter = COUNT_MAX };
 
 struct live_filter *live_filter_current = &nothing.filter;
 static struct live_filter *filling; /* the next one; NULL: none is being made */
 static uint32_t maker_lock;
 static bool is_everything; /* for good */
 
-static uint8_t *counter_of(struct live_filter *f, uint32_t bit)
-{
-	return (uint8_t *)&f->words[(f->mask + 1) / 32] + bit;
-}
-
 /* An empty one.  NULL: no memory. */
-static struct live_filter *make_empty(uint32_t bits)
+static struct live_filter *make_empty(uint32_t counters)
 {
-	const size_t size =
-		sizeof(struct live_filter) + bits / 32 * sizeof(struct live_filter_word) + bits;
+	const size_t size = sizeof(struct live_filter) + counters;
 	long memory = raw_syscall6(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct live_filter *f = (struct live_filter *)memory;
 
 	if (memory < 0 && memory > -4096)
 		return NULL;
-	f->mask = bits - 1;
+	f->mask = counters - 1;
 	return f;
 }
 
-/* The change, as one with the number of changes. */
-static bool change(struct live_filter_word *word, struct live_filter_word *seen, uint32_t bits,
-	uint32_t changes)
-{
-	struct live_filter_word next = { bits, changes };
-
-	return __atomic_compare_exchange(
-		word, seen, &next, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-}
-
-/* First the counter, then the bit: so who takes the bit away either sees the counter, or that the
- * word has changed. */
 static void add_to(struct live_filter *f, uint64_t address)
 {
-	const uint32_t bit = live_filter_hash(address) & f->mask;
-	const uint32_t set = (uint32_t)1 << (bit % 32);
-	struct live_filter_word *word = &f->words[bit / 32], seen;
-	uint8_t *counter = counter_of(f, bit);
+	uint8_t *counter = &f->counters[live_filter_hash(address) & f->mask];
 	uint8_t count = __atomic_load_n(counter, __ATOMIC_RELAXED);
 
-	while (count != COUNT_MAX &&
-		!__atomic_compare_exchange_n(counter, &count, (uint8_t)(count + 1), true,
-			__ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-		continue;
-	__atomic_load(word, &seen, __ATOMIC_RELAXED);
-	while (!change(word, &seen, seen.bits | set, seen.changes + 1))
-		continue;
-	if (!(seen.bits & set))
-		__atomic_fetch_add(&f->bits_set, 1, __ATOMIC_RELAXED);
+	do {
+		if (count == COUNT_MAX)
+			return;
+	} while (!__atomic_compare_exchange_n(counter, &count, (uint8_t)(count + 1), true,
+		__ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+	if (count == 0)
+		__atomic_fetch_add(&f->used, 1, __ATOMIC_RELAXED);
 }
 
 void live_filter_remove(struct live_filter *f, uint64_t address)
 {
-	const uint32_t bit = live_filter_hash(address) & f->mask;
-	const uint32_t set = (uint32_t)1 << (bit % 32);
-	struct live_filter_word *word = &f->words[bit / 32], seen;
-	uint8_t *counter, count;
+	uint8_t *counter = &f->counters[live_filter_hash(address) & f->mask];
+	uint8_t count = __atomic_load_n(counter, __ATOMIC_RELAXED);
 
-	if (f == &everything.filter || f == &nothing.filter)
-		return;
-	counter = counter_of(f, bit);
-	count = __atomic_load_n(counter, __ATOMIC_RELAXED);
 	do {
 		if (count == COUNT_MAX || count == 0)
 			return;
 	} while (!__atomic_compare_exchange_n(counter, &count, (uint8_t)(count - 1), true,
 		__ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
-	do {
-		__atomic_load(word, &seen, __ATOMIC_SEQ_CST);
-		if (__atomic_load_n(counter, __ATOMIC_SEQ_CST) || !(seen.bits & set))
-			return; /* another one's bit by now */
-	} while (!change(word, &seen, seen.bits & ~set, seen.changes));
-	__atomic_fetch_sub(&f->bits_set, 1, __ATOMIC_RELAXED);
+	if (count == 1)
+		__atomic_fetch_sub(&f->used, 1, __ATOMIC_RELAXED);
 }
 
 /* --- growing --- */
@@ -113,7 +81,7 @@ static void count_one(uint64_t address, void *count)
 
 static bool is_too_small(const struct live_filter *f)
 {
-	return __atomic_load_n(&f->bits_set, __ATOMIC_RELAXED) > (f->mask + 1) / BITS_A_SET_ONE;
+	return __atomic_load_n(&f->used, __ATOMIC_RELAXED) > (f->mask + 1) / COUNTERS_A_USED_ONE;
 }
 
 /*
@@ -124,15 +92,15 @@ static bool is_too_small(const struct live_filter *f)
  */
 static void make(struct spool_writer *spool)
 {
-	uint32_t bits = BITS_MIN, live = 0;
+	uint32_t counters = COUNTERS_MIN, live = 0;
 	struct live_filter *next;
 
 	if (__atomic_exchange_n(&maker_lock, 1, __ATOMIC_ACQUIRE))
 		return; /* another thread is at it, or the one that we interrupt */
 	spool_each_live(spool, count_one, &live);
-	while (bits < BITS_MAX && bits / BITS_A_LIVE_ONE < live)
-		bits *= 4;
-	next = bits / BITS_A_LIVE_ONE < live ? NULL : make_empty(bits);
+	while (counters < COUNTERS_MAX && counters / COUNTERS_A_LIVE_ONE < live)
+		counters *= 4;
+	next = counters / COUNTERS_A_LIVE_ONE < live ? NULL : make_empty(counters);
 	if (!next) {
 		/* Too many to tell apart, or no memory: then every free() is looked up. */
 		__atomic_store_n(&live_filter_current, &everything.filter, __ATOMIC_SEQ_CST);

@@ -1,7 +1,7 @@
 /*
- * Which addresses may be those of sampled allocations: a bitset by hashed address that free() asks
- * before anything else.  It has no false "no" and few false "yes".  It grows with the number of
- * live samples; what it was is left, for somebody may still be reading it.
+ * Which addresses may be those of sampled allocations: counters by hashed address, of which free()
+ * asks one before anything else.  It has no false "no" and few false "yes".  It grows with the
+ * number of live samples; what it was is left, for somebody may still be reading it.
  */
 #ifndef AGENT_LIVE_FILTER_H
 #define AGENT_LIVE_FILTER_H
@@ -12,16 +12,10 @@
 #include "base/compiler.h"
 #include "spool/spool_writer.h"
 
-/* 32 bits of the set, and how often one of them was set. */
-struct live_filter_word {
-	uint32_t bits;
-	uint32_t changes;
-} __attribute__((aligned(8)));
-
 struct live_filter {
-	uint32_t mask; /* bits less one */
-	uint32_t bits_set; /* about */
-	struct live_filter_word words[]; /* and behind them a counter of one byte for each bit */
+	uint32_t mask; /* counters less one */
+	uint32_t used; /* of the counters, about */
+	uint8_t counters[]; /* of live samples; COUNT_MAX (live_filter.c) stays */
 };
 
 extern struct live_filter *live_filter_current HIDDEN; /* always there */
@@ -35,9 +29,9 @@ static inline uint32_t live_filter_hash(uint64_t address)
 static inline bool live_filter_has(const void *address)
 {
 	const struct live_filter *f = __atomic_load_n(&live_filter_current, __ATOMIC_RELAXED);
-	const uint32_t bit = live_filter_hash((uint64_t)address) & f->mask;
 
-	return __atomic_load_n(&f->words[bit / 32].bits, __ATOMIC_RELAXED) >> (bit % 32) & 1;
+	/* GCC takes two instructions to compare an atomic byte, which is one in any case. */
+	return f->counters[live_filter_hash((uint64_t)address) & f->mask] != 0;
 }
 
 /* From now on there may be some: those in SPOOL.  Where EVERY allocation is one, it is no use to
