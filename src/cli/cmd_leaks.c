@@ -64,6 +64,17 @@ static void print_leak(const struct leaks *l, const struct leak *leak)
 			leak->frames.count - FRAMES_MAX);
 }
 
+/* "codec.so #2 (a1b2c3d4e5f6): held by an unloaded plugin" */
+static void print_owner(const struct leak *leak)
+{
+	printf("%s", leak->plugin);
+	if (leak->generation[0])
+		printf(" %s", leak->generation);
+	if (leak->build[0])
+		printf(" (%s)", leak->build);
+	printf("%s\n", leak->is_unloaded ? ": held by an unloaded plugin" : "");
+}
+
 static void print_leaks(const struct leaks *l, size_t stacks)
 {
 	printf("%10s %10s %7s  %s\n", l->profiles > 1 ? "growth" : "in use", "objects",
@@ -72,8 +83,7 @@ static void print_leaks(const struct leaks *l, size_t stacks)
 		const struct leak_group *group = &l->groups.items[i];
 
 		print_amount(l, &group->amount, 0);
-		printf("%s%s\n", group->plugin,
-			group->is_unloaded ? ": held by an unloaded plugin" : "");
+		print_owner(group->one);
 		for (size_t at = 0; at < group->leaks.count && at < stacks; at++)
 			print_leak(l, &l->items.items[group->leaks.items[at]]);
 		if (group->leaks.count > stacks && stacks)
@@ -83,21 +93,33 @@ static void print_leaks(const struct leaks *l, size_t stacks)
 	printf("in all\n");
 }
 
-/* All in the order they were taken.  False: one line was said. */
-static bool add_profiles(struct leaks *l, const char *since, char **paths)
+/* All in the order they were taken, of which one at least must tell of plugin ONLY, if that is not
+ * NULL.  False: one line was said. */
+static bool add_profiles(struct leaks *l, const char *since, char **paths, const char *only)
 {
-	const char *path = since ? since : *paths++;
+	const char *const first = since ? since : *paths++;
+	const char *path = first, *last;
+	bool is_told_of = !only;
 
+	l->compares = since;
 	do {
 		struct profile *p;
 
 		if (input_open_heap(path, &p))
 			return false;
 		leaks_add(l, p);
+		is_told_of |= only && leaks_profile_tells_of(p, only);
 		profile_free(p);
+		last = path;
 		path = *paths;
 	} while (*paths++);
-	return true;
+	if (!is_told_of)
+		message("%s tells of no plugin %s; those it had: plugprof plugins %s", last, only,
+			last);
+	else if (!leaks_are_of_one_program(l))
+		message("%s and %s are of two programs, %s and %s: nothing in them compares", first,
+			last, l->program_before, l->program);
+	return is_told_of && leaks_are_of_one_program(l);
 }
 
 static bool read_options(const struct leaks_options *o, uint64_t *limit, size_t *stacks)
@@ -143,7 +165,7 @@ int cmd_leaks(int argc, char **argv)
 	}
 	if (!read_options(&options, &limit, &stacks))
 		return EXIT_USAGE;
-	if (!add_profiles(&leaks, options.since, argv + first)) {
+	if (!add_profiles(&leaks, options.since, argv + first, options.plugin)) {
 		leaks_free(&leaks);
 		return EXIT_OWN_ERROR;
 	}

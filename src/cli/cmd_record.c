@@ -147,14 +147,20 @@ static bool is_of_session(const struct spool_header *h, const char *path, const 
 	return h->session == s->id && (s->running_too || !spool_is_in_use(h, path));
 }
 
+/* By CPU time; where that is equal, as without any, by what was allocated. */
 static int busiest_first(const void *a, const void *b)
 {
+	static const enum spool_counter measures[] = { SPOOL_COUNT_TICKS,
+		SPOOL_COUNT_HEAP_SAMPLES };
 	const struct spool_header *x = spool_reader_header(((const struct found_spool *)a)->reader);
 	const struct spool_header *y = spool_reader_header(((const struct found_spool *)b)->reader);
-	uint64_t p = x->counters[SPOOL_COUNT_TICKS], q = y->counters[SPOOL_COUNT_TICKS];
 
-	if (p != q)
-		return p < q ? 1 : -1;
+	for (size_t i = 0; i < sizeof(measures) / sizeof(measures[0]); i++) {
+		const uint64_t p = x->counters[measures[i]], q = y->counters[measures[i]];
+
+		if (p != q)
+			return p < q ? 1 : -1;
+	}
 	return (x->start_monotonic_ns > y->start_monotonic_ns) -
 		(x->start_monotonic_ns < y->start_monotonic_ns);
 }

@@ -238,16 +238,17 @@ void summary_print_libraries(const struct summary *s)
 	}
 }
 
-static void print_heap(const struct summary *s)
+/* PROCESSES: behind the first line about them all. */
+static void print_heap(const struct summary *s, const char *processes)
 {
 	char in_use[32], allocated[32], lost[64] = "";
 
 	if (s->heap_lost)
 		snprintf(lost, sizeof(lost), ", %llu samples lost",
 			(unsigned long long)s->heap_lost);
-	message("heap: %s in %lld objects in use, %s allocated%s%s%s",
+	message("heap: %s in %lld objects in use, %s allocated%s%s%s%s",
 		size_text(s->in_use_bytes, in_use, sizeof(in_use)), (long long)s->in_use_objects,
-		size_text(s->allocated_bytes, allocated, sizeof(allocated)), lost,
+		size_text(s->allocated_bytes, allocated, sizeof(allocated)), lost, processes,
 		s->heap_file ? "; wrote " : "", s->heap_file ? s->heap_file : "");
 	if (s->heap_unseen)
 		message("not seen: %s", s->heap_unseen);
@@ -265,7 +266,7 @@ static void print_samples(const struct summary *s)
 			(unsigned long long)s->ticks, (unsigned long long)s->lost,
 			(double)s->cpu_ns / 1e9, (double)s->wall_ns / 1e9, processes);
 	if (s->heap_file || s->heap_unseen || !s->has_cpu)
-		print_heap(s);
+		print_heap(s, s->has_cpu ? "" : processes);
 	if (s->labels_unseen)
 		message("not seen: %s", s->labels_unseen);
 }

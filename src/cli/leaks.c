@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/compiler.h"
 #include "base/hash.h"
 #include "base/path.h"
+#include "cli/life.h"
 #include "cli/pipeline.h"
 #include "cli/report.h"
 
@@ -59,14 +61,21 @@ static void add_location(
 
 static void make_key(struct leak *leak)
 {
-	size_t size = strlen(leak->plugin) + 3;
+	const char *whose[] = { leak->is_unloaded ? "-" : "+", leak->plugin, leak->build,
+		leak->generation };
+	size_t size = 1;
 	char *at;
 
+	for (size_t i = 0; i < ARRAY_SIZE(whose); i++)
+		size += strlen(whose[i]) + 1;
 	for (size_t i = 0; i < leak->frames.count; i++)
 		size += strlen(leak->frames.items[i]) + 1;
 	leak->key = at = xmalloc(size);
-	*at++ = leak->is_unloaded ? '-' : '+';
-	at = stpcpy(at, leak->plugin);
+	for (size_t i = 0; i < ARRAY_SIZE(whose); i++) {
+		at = stpcpy(at, whose[i]);
+		*at++ = '\t';
+	}
+	*at = '\0';
 	for (size_t i = 0; i < leak->frames.count; i++) {
 		*at++ = '\n';
 		at = stpcpy(at, leak->frames.items[i]);
@@ -79,6 +88,8 @@ static void free_leak(struct leak *leak)
 		free(leak->frames.items[i]);
 	VEC_FREE(&leak->frames);
 	free(leak->plugin);
+	free(leak->build);
+	free(leak->generation);
 	free(leak->key);
 }
 
@@ -89,6 +100,45 @@ static bool has_key(const void *context, size_t index, const void *key)
 	return strcmp(l->items.items[index].key, key) == 0;
 }
 
+/* --- whose it is --- */
+
+static const char *name_of_mapping(const struct profile *p, size_t index)
+{
+	return path_base_name(profile_string(p, p->mappings.items[index].filename));
+}
+
+/* The build-ID of the innermost library of that name on the stack of S; "": not known. */
+static const char *build_on_stack(
+	const struct profile *p, const struct profile_sample *s, const char *name)
+{
+	for (uint32_t i = 0; i < s->location_count; i++) {
+		const uint32_t id = p->sample_locations.items[s->first_location + i];
+		const uint32_t mapping = p->locations.items[id - 1].mapping_id;
+
+		if (mapping && strcmp(name_of_mapping(p, mapping - 1), name) == 0)
+			return profile_string(p, p->mappings.items[mapping - 1].build_id);
+	}
+	return "";
+}
+
+/* Is another build than BUILD of a library of that name in the profile? */
+static bool has_other_build(const struct profile *p, const char *name, const char *build)
+{
+	for (size_t i = 0; i < p->mappings.count; i++)
+		if (strcmp(name_of_mapping(p, i), name) == 0 &&
+			strcmp(profile_string(p, p->mappings.items[i].build_id), build) != 0)
+			return true;
+	return false;
+}
+
+static char *build_to_tell(
+	const struct profile *p, const struct profile_sample *s, const char *plugin)
+{
+	const char *build = build_on_stack(p, s, plugin);
+
+	return has_other_build(p, plugin, build) ? xasprintf("%.12s", build) : xstrdup("");
+}
+
 /* The leak that sample S is of, made when new. */
 static struct leak *find_leak(
 	struct leaks *l, const struct profile *p, const struct profile_sample *s)
@@ -96,6 +146,8 @@ static struct leak *find_leak(
 	const char *plugin = find_label(p, s, "plugin");
 	struct leak leak = {
 		.plugin = xstrdup(plugin[0] ? plugin : REPORT_HOST),
+		.build = l->compares || !plugin[0] ? xstrdup("") : build_to_tell(p, s, plugin),
+		.generation = xstrdup(l->compares ? "" : find_label(p, s, "generation")),
 		.is_unloaded = find_label(p, s, PIPELINE_UNLOADED_LABEL)[0] != '\0',
 	};
 	uint64_t hash;
@@ -133,6 +185,12 @@ static void add_samples(struct leaks *l, const struct profile *p)
 	}
 }
 
+/* "": not told. */
+static char *program_of(const struct profile *p)
+{
+	return xstrdup(p->mappings.count ? name_of_mapping(p, 0) : "");
+}
+
 void leaks_add(struct leaks *l, const struct profile *p)
 {
 	for (size_t i = 0; i < l->items.count; i++) {
@@ -147,8 +205,49 @@ void leaks_add(struct leaks *l, const struct profile *p)
 			leak->first = leak->latest;
 		leak->shrank |= leak->latest.bytes < leak->before.bytes;
 	}
+	if (!l->program_before)
+		l->program_before = program_of(p);
+	free(l->program);
+	l->program = program_of(p);
 	l->profiles++;
 	l->period = p->period;
+}
+
+bool leaks_are_of_one_program(const struct leaks *l)
+{
+	bool held_before = false, holds_now = false;
+
+	if (!l->program || strcmp(l->program, l->program_before) == 0)
+		return true;
+	for (size_t i = 0; i < l->items.count; i++) {
+		const struct leak *leak = &l->items.items[i];
+
+		if (leak->first.bytes && leak->latest.bytes)
+			return true;
+		held_before |= leak->first.bytes != 0;
+		holds_now |= leak->latest.bytes != 0;
+	}
+	return !held_before || !holds_now;
+}
+
+static bool has_life(const struct profile *p, const char *name)
+{
+	bool found = false;
+	lives all;
+
+	lives_read(p, &all);
+	for (size_t i = 0; i < all.count; i++)
+		found |= strcmp(path_base_name(all.items[i].path), name) == 0;
+	lives_free(&all);
+	return found;
+}
+
+bool leaks_profile_tells_of(const struct profile *p, const char *name)
+{
+	for (size_t i = 0; i < p->samples.count; i++)
+		if (strcmp(find_label(p, &p->samples.items[i], "plugin"), name) == 0)
+			return true;
+	return strcmp(name, REPORT_HOST) == 0 || has_life(p, name);
 }
 
 /* --- taking stock --- */
@@ -159,17 +258,21 @@ static void add_amount(struct leak_amount *to, const struct leak_amount *more)
 	to->objects += more->objects;
 }
 
+static bool is_same_owner(const struct leak *a, const struct leak *b)
+{
+	return a->is_unloaded == b->is_unloaded && strcmp(a->plugin, b->plugin) == 0 &&
+		strcmp(a->build, b->build) == 0 && strcmp(a->generation, b->generation) == 0;
+}
+
 static struct leak_group *group_of(struct leaks *l, const struct leak *leak)
 {
 	struct leak_group *new;
 
 	for (size_t i = 0; i < l->groups.count; i++)
-		if (l->groups.items[i].is_unloaded == leak->is_unloaded &&
-			strcmp(l->groups.items[i].plugin, leak->plugin) == 0)
+		if (is_same_owner(l->groups.items[i].one, leak))
 			return &l->groups.items[i];
 	new = VEC_PUSH(&l->groups);
-	new->plugin = leak->plugin;
-	new->is_unloaded = leak->is_unloaded;
+	new->one = leak;
 	return new;
 }
 
@@ -234,4 +337,6 @@ void leaks_free(struct leaks *l)
 	VEC_FREE(&l->items);
 	VEC_FREE(&l->groups);
 	table_free(&l->by_key);
+	free(l->program);
+	free(l->program_before);
 }

@@ -15,8 +15,11 @@ struct leak_amount {
 
 /* One stack of one plugin, over all threads and sizes of blocks. */
 struct leak {
-	char *key; /* plugin, whether unloaded, and names of functions: what makes it the same */
+	char *key; /* all that follows up to the frames: what makes it the same */
 	char *plugin;
+	/* Of this plugin, the build and load ("a1b2c3d4e5f6", "#2") where the profile tells of
+	 * several; else, and where profiles are compared, "". */
+	char *build, *generation;
 	bool is_unloaded; /* the code that allocated it has been unloaded since */
 	VEC(char *) frames; /* "function file:line", leaf first */
 	/* In the first profile, the one before the last, the last. */
@@ -27,8 +30,7 @@ struct leak {
 
 /* The leaks of one plugin, as far as it is loaded, or is not. */
 struct leak_group {
-	const char *plugin; /* borrowed */
-	bool is_unloaded;
+	const struct leak *one; /* of them: whose they are; borrowed */
 	struct leak_amount amount;
 	VEC(uint32_t) leaks; /* indices, most bytes first */
 };
@@ -37,15 +39,24 @@ struct leaks {
 	VEC(struct leak) items;
 	VEC(struct leak_group) groups; /* most bytes first */
 	struct table by_key;
+	bool compares; /* several profiles, and maybe builds, by the names of their functions */
+	char *program, *program_before; /* of the last profile and the first, without folders */
 	uint32_t profiles;
 	int64_t period; /* bytes between two samples, of the last profile; 1: exact */
 	struct leak_amount amount; /* of all groups */
 	int64_t unloaded_bytes;
 };
 
-/* An all-zero struct is one to begin with.  Profiles are added in the order they were taken; P is
- * one of input_open_heap(). */
+/* An all-zero struct is one to begin with, but for COMPARES.  Profiles are added in the order they
+ * were taken; P is one of input_open_heap(). */
 void leaks_add(struct leaks *l, const struct profile *p);
+
+/* Can they be compared?  False: they are of two programs, which have no stack in common. */
+bool leaks_are_of_one_program(const struct leaks *l);
+
+/* Was there a plugin of that NAME (of its file, or the host) when P was taken, whether or not it
+ * holds anything? */
+bool leaks_profile_tells_of(const struct profile *p, const char *name);
 
 /* After the last one.  With one profile, what is in use; with several, what has grown from the
  * first to the last, of stacks that never shrank in between.  ONLY: of this plugin; NULL: all. */

@@ -45,7 +45,7 @@ refused() {
 
 # Commands and options.
 refused 2 nonsense nonsense
-for command in record symbolize inspect plugins doctor recover clean; do
+for command in record symbolize inspect plugins doctor recover clean leaks snapshot; do
 	refused 2 --nonsense $command --nonsense
 	refused 2 -Z $command -Z
 	refused 2 '--help' $command --nonsense # what to do
@@ -118,7 +118,7 @@ refused 1 "$work/folder" symbolize -o "$work/folder" "$work/good.pb.gz"
 refused 1 /dev/full symbolize -o /dev/full "$work/good.pb.gz"
 
 # What to read.
-for command in symbolize inspect plugins; do
+for command in symbolize inspect plugins leaks snapshot; do
 	for file in noise empty torn.pb.gz noise.pb.gz short.spool other_version.spool folder; do
 		refused 1 "$work/$file" $command "$work/$file"
 	done

@@ -1,6 +1,6 @@
 #!/bin/bash
-# The heap of a running process, read from its spool; of one that was killed at any moment; and of
-# parent and child.
+# The heap of a running process, read from its spool; of one that was killed at any moment; of
+# parent and child; and of several programs.
 . "${srcdir:-.}/tests/e2e/lib.sh"
 need_helper allocate
 need_go
@@ -105,4 +105,13 @@ PLUGPROF="spool=$spool,cpu=off,heap=1,file=$work/clone.pb.gz" LD_PRELOAD=$agent 
 	>out 2>&1 || fail "clone: status $?"
 is "the parent's own, beside a copy" "$(value clone inuse_space parents)" 500000
 is "the copy's, in the parent" "$(value clone alloc_space childs)" 0
+
+# --- of several programs, the one that allocates most has the name that was asked for ---
+
+"$tool" record --spool="$spool" --heap --heap-interval=1 -o several.pb.gz -- \
+	sh -c "'$helpers/allocate' clone; exit 3" >out 2>err
+is "a script's status" $? 3
+grep -q 'allocated in 2 processes, a file each, the busiest below$' err || fail "which file it is: $(cat err)"
+[ "$(wc -l <err)" -le 6 ] || fail "several: more than six lines"
+is "its program's own" "$(value several inuse_space parents)" 500000
 finish
