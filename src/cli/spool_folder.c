@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/file_use.h"
+#include "base/settings.h"
 #include "cli/message.h"
 
 static bool has_suffix(const char *name)
@@ -203,6 +204,42 @@ static char *spool_of_line(const char *pid, char *line)
 	return NULL;
 }
 
+static bool is_left_by(const struct spool_header *header, const char *path, const void *pid)
+{
+	return header->pid == *(const uint32_t *)pid && !spool_is_in_use(header, path);
+}
+
+/* Where spools lie as far as nobody says otherwise here. */
+static void find_folder(struct settings *settings)
+{
+	char why[256];
+
+	if (!settings_parse(settings, getenv(SETTINGS_VARIABLE), why, sizeof(why)))
+		settings_default(settings);
+	if (!settings->spool[0])
+		settings_spool_folder(settings->spool);
+}
+
+/* Process PID has no maps to look at, for ERROR: what is to be done? */
+static void say_it_cannot_be_looked_at(const char *pid, int error)
+{
+	const uint32_t number = (uint32_t)strtoul(pid, NULL, 10);
+	found_spools left = { .count = 0 };
+	struct settings settings;
+
+	find_folder(&settings);
+	if (error == EACCES && geteuid() != 0)
+		message("cannot look at process %s: it is another user's; be that user, or root",
+			pid);
+	else if (error == ENOENT &&
+		spool_folder_list(settings.spool, is_left_by, &number, &left) == 0 && left.count)
+		message("process %s has ended without writing its profile: plugprof recover %s",
+			pid, left.items[left.count - 1].path);
+	else
+		message_errno(error == ENOENT ? -ESRCH : -error, "cannot look at process %s", pid);
+	found_spools_free(&left);
+}
+
 char *spool_folder_find_process(const char *pid)
 {
 	char *maps = xasprintf("/proc/%s/maps", pid), *line = NULL, *found = NULL;
@@ -211,7 +248,7 @@ char *spool_folder_find_process(const char *pid)
 
 	free(maps);
 	if (!file) {
-		message_errno(errno == ENOENT ? -ESRCH : -errno, "cannot look at process %s", pid);
+		say_it_cannot_be_looked_at(pid, errno);
 		return NULL;
 	}
 	while (!found && getline(&line, &capacity, file) > 0)

@@ -36,6 +36,10 @@ cmp -s one.pb.gz two.pb.gz || is "the same snapshot's bytes" "$(value two inuse_
 "$tool" leaks "$pid" >out 2>err || fail "leaks PID: status $?: $(cat err)"
 grep -q '64.0 MiB .* (host)' out || fail "leaks PID: $(cat out)"
 { kill -9 "$pid" && wait "$pid"; } 2>/dev/null
+for command in snapshot leaks; do
+	PLUGPROF="spool=$spool" "$tool" $command "$pid" >out 2>err && fail "$command of a killed process: status 0"
+	grep -q "process $pid has ended.*plugprof recover $spool/$pid" err || fail "what to do now: $(cat err)"
+done
 "$tool" recover -q --spool="$spool" -o killed.pb.gz || fail "recover: status $?"
 is "a killed process's bytes" "$(value killed inuse_space idle)" 67108000
 [ -z "$(ls -A "$spool")" ] || fail "left in the spool folder: $(ls -A "$spool")"
