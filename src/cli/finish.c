@@ -61,6 +61,15 @@ void summary_add(struct summary *s, const struct spool_reader *spool)
 		s->labels_unseen = labels_unseen(spool);
 }
 
+static bool is_of_unloaded(const struct profile *p, const struct profile_sample *s)
+{
+	for (uint32_t i = 0; i < s->label_count; i++)
+		if (strcmp(profile_string(p, p->labels.items[s->first_label + i].key),
+			    PIPELINE_UNLOADED_LABEL) == 0)
+			return true;
+	return false;
+}
+
 /* Of the sample types that pipeline_read_heap() makes. */
 void summary_add_heap(struct summary *s, const struct profile *p)
 {
@@ -70,6 +79,8 @@ void summary_add_heap(struct summary *s, const struct profile *p)
 		s->allocated_bytes += values[1];
 		s->in_use_objects += values[2];
 		s->in_use_bytes += values[3];
+		if (is_of_unloaded(p, &p->samples.items[i]))
+			s->unloaded_bytes += values[3];
 	}
 }
 
@@ -241,14 +252,17 @@ void summary_print_libraries(const struct summary *s)
 /* PROCESSES: behind the first line about them all. */
 static void print_heap(const struct summary *s, const char *processes)
 {
-	char in_use[32], allocated[32], lost[64] = "";
+	char in_use[32], allocated[32], size[32], unloaded[80] = "", lost[64] = "";
 
+	if (s->unloaded_bytes)
+		snprintf(unloaded, sizeof(unloaded), " (%s of it held by unloaded plugins)",
+			size_text(s->unloaded_bytes, size, sizeof(size)));
 	if (s->heap_lost)
 		snprintf(lost, sizeof(lost), ", %llu samples lost",
 			(unsigned long long)s->heap_lost);
-	message("heap: %s in %lld objects in use, %s allocated%s%s%s%s",
+	message("heap: %s in %lld objects in use%s, %s allocated%s%s%s%s",
 		size_text(s->in_use_bytes, in_use, sizeof(in_use)), (long long)s->in_use_objects,
-		size_text(s->allocated_bytes, allocated, sizeof(allocated)), lost, processes,
+		unloaded, size_text(s->allocated_bytes, allocated, sizeof(allocated)), lost, processes,
 		s->heap_file ? "; wrote " : "", s->heap_file ? s->heap_file : "");
 	if (s->heap_unseen)
 		message("not seen: %s", s->heap_unseen);
@@ -317,7 +331,11 @@ void summary_print(const struct summary *s)
 	else
 		print_resolved(s);
 	print_files(s);
-	message("next: go tool pprof -http=: %s", s->file);
+	/* What is held by nobody is no small thing, and it is in this file. */
+	if (s->unloaded_bytes && !s->has_cpu && (s->is_sum || s->others.count == 0))
+		message("next: plugprof leaks %s", s->file);
+	else
+		message("next: go tool pprof -http=: %s", s->file);
 }
 
 void summary_free(struct summary *s)

@@ -17,6 +17,7 @@ struct summary {
 	uint64_t refused; /* threads that got no timer */
 	uint64_t heap_lost; /* sampled allocations */
 	int64_t in_use_bytes, in_use_objects, allocated_bytes;
+	int64_t unloaded_bytes; /* in use, of plugins that have been unloaded */
 	/* Of the first one written, the busiest process's: */
 	char *file; /* its CPU profile; where there is none, its heap profile */
 	char *heap_file; /* beside a CPU profile; NULL: none */

@@ -40,6 +40,21 @@ has '1 more stacks'
 host closed --close "$heap"
 leaks 3 closed.pb.gz
 has '^ +64\.0 MiB +17152 +plugin_heap\.so: held by an unloaded plugin$'
+# Who records is told, and what to type.
+said() {
+	"$tool" record --heap-interval=1 --spool="$spool" -o said.pb.gz "$@" "$heap" >/dev/null 2>out ||
+		fail "record $*: $(cat out)"
+	[ "$(wc -l <out)" -le 6 ] || fail "record $*: more than six lines"
+}
+said --heap -- "$samples/host" --close
+has 'in use \(64\.0 MiB of it held by unloaded plugins\)'
+has 'next: plugprof leaks said\.pb\.gz$'
+said -- "$samples/host" --close
+has 'in use \(64\.0 MiB of it held by unloaded plugins\)'
+has 'next: go tool pprof'
+said --heap -- "$samples/host"
+has 'next: go tool pprof'
+has_not unloaded
 
 # Loaded three times, each leaks 64 MiB; another plugin comes in between, at its address.
 host reloaded --in-turn "$heap" "$codec" "$heap" "$codec" "$heap"
