@@ -6,6 +6,7 @@
 
 #include "base/compiler.h"
 #include "base/path.h"
+#include "cli/size_text.h"
 
 /* Below this much growth of open descriptors, and so many loads, there is nothing to say: a host
  * opens files for its own reasons, too (PostgreSQL's processes have some 60). */
@@ -86,10 +87,12 @@ static char *about_descriptors(const struct plugin_table *table, const struct pl
 
 static char *about_memory(const struct plugin_table *table, const struct plugin_row *row)
 {
+	char size[32];
+
 	(void)table;
 	return row->costs[COST_LEAKED] > 0 ?
-		xasprintf("%.1f MiB that it allocated are in use although it was unloaded since",
-			(double)row->costs[COST_LEAKED] / (1 << 20)) :
+		xasprintf("%s that it allocated are in use although it was unloaded since",
+			size_text(row->costs[COST_LEAKED], size, sizeof(size))) :
 		NULL;
 }
 

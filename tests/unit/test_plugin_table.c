@@ -223,16 +223,16 @@ START_TEST(allocations_come_from_a_second_profile)
 	codec = place("/p/codec.so", "cc");
 	life("cc", "/p/codec.so", "0\t1\t1\t1\t0\t3\t3\t2\t0\t1:5:6");
 	sample("codec.so", false, 500, 20, FRAMES(codec));
-	sample("codec.so", true, 0, 3 << 20, FRAMES(codec));
+	sample("codec.so", true, 0, 9 << 10, FRAMES(codec));
 	add();
 	ck_assert(table.has_heap);
 	ck_assert_uint_eq(table.rows.count, 1);
 	row_is(0, "/p/codec.so", "cc", 10, 10, 10);
 	ck_assert_int_eq(table.rows.items[0].costs[COST_ALLOCATED], 500);
-	ck_assert_int_eq(table.rows.items[0].costs[COST_LIVE], (3 << 20) + 20);
-	ck_assert_int_eq(table.rows.items[0].costs[COST_LEAKED], 3 << 20);
+	ck_assert_int_eq(table.rows.items[0].costs[COST_LIVE], (9 << 10) + 20);
+	ck_assert_int_eq(table.rows.items[0].costs[COST_LEAKED], 9 << 10);
 	ck_assert_str_eq(remark("memory"),
-		"3.0 MiB that it allocated are in use although it was unloaded since");
+		"9.0 KiB that it allocated are in use although it was unloaded since");
 	ck_assert_int_eq(plugin_table_add(&table, p), -EEXIST);
 	ck_assert_int_eq(table.all[COST_ALLOCATED], 500);
 }
