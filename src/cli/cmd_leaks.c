@@ -10,6 +10,7 @@
 #include "cli/leaks.h"
 #include "cli/message.h"
 #include "cli/options.h"
+#include "cli/pipeline.h"
 #include "cli/size_text.h"
 
 #define STACKS_DEFAULT 3
@@ -93,6 +94,17 @@ static void print_leaks(const struct leaks *l, size_t stacks)
 	printf("in all\n");
 }
 
+/* What is too low is no answer without this, so it is said to those who want no other, too. */
+static void say_what_is_missing(const struct profile *p, const char *path)
+{
+	for (size_t i = 0; i < p->comments.count; i++) {
+		const char *comment = profile_string(p, p->comments.items[i]);
+
+		if (strncmp(comment, PIPELINE_UNSEEN_COMMENT, strlen(PIPELINE_UNSEEN_COMMENT)) == 0)
+			message("%s: %s", path, comment);
+	}
+}
+
 /* All in the order they were taken, of which one at least must tell of plugin ONLY, if that is not
  * NULL.  False: one line was said. */
 static bool add_profiles(struct leaks *l, const char *since, char **paths, const char *only)
@@ -108,6 +120,7 @@ static bool add_profiles(struct leaks *l, const char *since, char **paths, const
 		if (input_open_heap(path, &p))
 			return false;
 		leaks_add(l, p);
+		say_what_is_missing(p, path);
 		is_told_of |= only && leaks_profile_tells_of(p, only);
 		profile_free(p);
 		last = path;

@@ -16,6 +16,7 @@ struct summary {
 	uint64_t lost, ticks, cpu_ns, wall_ns, truncated;
 	uint64_t refused; /* threads that got no timer */
 	uint64_t heap_lost; /* sampled allocations */
+	uint64_t live_lost; /* those that are not among the ones in use, though they may be */
 	int64_t in_use_bytes, in_use_objects, allocated_bytes;
 	int64_t unloaded_bytes; /* in use, of plugins that have been unloaded */
 	/* Of the first one written, the busiest process's: */

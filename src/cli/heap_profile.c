@@ -120,14 +120,15 @@ static void add_comment(struct profile *p, const struct spool_reader *spool)
 	profile_add_comment(p, text);
 	free(text);
 	if (unseen) {
-		text = xasprintf("not seen: %s", unseen);
+		text = xasprintf(PIPELINE_UNSEEN_COMMENT ": %s", unseen);
 		profile_add_comment(p, text);
 		free(text);
 		free(unseen);
 	}
 	if (counters[SPOOL_LOST_LIVE]) {
-		text = xasprintf("%llu allocations found no place among those in use: inuse_* is "
-				 "too low",
+		text = xasprintf(PIPELINE_UNSEEN_COMMENT
+			" among those in use: %llu allocations, for which there was no place; "
+			"inuse_* is too low: raise the heap interval",
 			(unsigned long long)counters[SPOOL_LOST_LIVE]);
 		profile_add_comment(p, text);
 		free(text);

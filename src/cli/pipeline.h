@@ -19,6 +19,9 @@
 struct profile *pipeline_read_spool(const struct spool_reader *spool);
 struct profile *pipeline_read_heap(const struct spool_reader *spool);
 
+/* So begins a comment on what a profile lacks, and why. */
+#define PIPELINE_UNSEEN_COMMENT "not seen"
+
 /* A label of what is in use although the plugin whose code allocated it has been unloaded. */
 #define PIPELINE_UNLOADED_LABEL "unloaded"
 

@@ -282,7 +282,7 @@ static void add_comments_of_all_kinds(struct reading *r)
 	profile_add_comment(r->profile, text);
 	free(text);
 	if (unseen) {
-		text = xasprintf("not seen: %s", unseen);
+		text = xasprintf(PIPELINE_UNSEEN_COMMENT ": %s", unseen);
 		profile_add_comment(r->profile, text);
 		free(text);
 		free(unseen);

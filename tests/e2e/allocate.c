@@ -9,6 +9,7 @@
  *     allocate idle	64 MiB kept in 1000 blocks, then waits for its stdin to end
  *     allocate fork	1000 blocks kept; a child frees half of them and keeps 100 of its own
  *     allocate clone	the same by a bare system call, behind everybody's back
+ *     allocate crowd	40,000 blocks of 16 bytes kept
  *     allocate churn	four threads that allocate, grow and free until they are killed; what they
  *		hold stands in the file TRUTH: bytes of each thread, uint64_t
  *
@@ -631,6 +632,13 @@ static void churn_for_ever(void)
 	churn(NULL);
 }
 
+SITE static void crowd(void)
+{
+	for (int i = 0; i < 40000; i++)
+		if (!malloc(16))
+			abort();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -638,13 +646,15 @@ int main(int argc, char **argv)
 		void (*run)(void);
 	} rows[] = { { "doors", doors }, { "portable", portable }, { "maps", maps },
 		{ "errors", errors }, { "sites", all_sites }, { "idle", wait_idly },
-		{ "fork", fork_once }, { "clone", clone_once }, { "churn", churn_for_ever } };
+		{ "fork", fork_once }, { "clone", clone_once }, { "crowd", crowd },
+		{ "churn", churn_for_ever } };
 
 	for (size_t i = 0; argc == 2 && i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (strcmp(argv[1], rows[i].name) == 0) {
 			rows[i].run();
 			return 0;
 		}
-	fprintf(stderr, "usage: allocate doors|portable|maps|errors|sites|idle|fork|clone|churn\n");
+	fprintf(stderr, "usage: allocate doors|portable|maps|errors|sites|idle|fork|clone|crowd|"
+			"churn\n");
 	return 2;
 }

@@ -110,6 +110,19 @@ PLUGPROF="spool=$spool,cpu=off,heap=1,file=$work/clone.pb.gz" LD_PRELOAD=$agent 
 is "the parent's own, beside a copy" "$(value clone inuse_space parents)" 500000
 is "the copy's, in the parent" "$(value clone alloc_space childs)" 0
 
+# --- more in use than there are places: a limit of a file's size makes them few ---
+
+(
+	ulimit -f 1000000
+	"$tool" record --spool="$spool" --heap --heap-interval=1 -o full.pb.gz -- "$helpers/allocate" crowd >out 2>err
+) || fail "crowd: status $?: $(cat err)"
+grep -Eq 'heap: more than .* in 32768 objects in use \(no place for [0-9]+ more: raise --heap-interval\)' err ||
+	fail "record does not say that places were too few: $(cat err)"
+[ "$(wc -l <err)" -le 6 ] || fail "full: more than six lines"
+"$tool" leaks -q full.pb.gz >out 2>err || fail "leaks of what is not all: status $?"
+grep -Eq '^plugprof: full\.pb\.gz: not seen among those in use: [0-9]+ allocations' err || fail "leaks: $(cat err)"
+is "what was allocated, place or not" "$(value full alloc_objects crowd)" 40000
+
 # --- of several programs, the one that allocates most has the name that was asked for ---
 
 "$tool" record --spool="$spool" --heap --heap-interval=1 -o several.pb.gz -- \
