@@ -97,29 +97,21 @@ static int open_any(const char *path, struct input *input)
 	return r;
 }
 
-/* How a spool becomes a profile. */
-typedef struct profile *spool_to_profile(const struct spool_reader *spool);
-
 static struct profile *read_any(const struct spool_reader *spool)
 {
 	return spool_reader_has_cpu(spool) ? pipeline_read_spool(spool) : pipeline_read_heap(spool);
 }
 
-static int open_as(const char *path, spool_to_profile *to_profile, struct profile **ret)
+int input_open(const char *path, struct profile **ret)
 {
 	struct input input;
 	int r = open_any(path, &input);
 
 	if (r)
 		return r;
-	*ret = input.spool ? to_profile(input.spool) : input.profile;
+	*ret = input.spool ? read_any(input.spool) : input.profile;
 	spool_reader_free(input.spool);
 	return 0;
-}
-
-int input_open(const char *path, struct profile **ret)
-{
-	return open_as(path, read_any, ret);
 }
 
 /* The spool of the process that PATH is the number of, or PATH; the caller's to free().  NULL after
@@ -173,12 +165,20 @@ static bool has_names(const struct profile *p)
 int input_open_heap(const char *path, struct profile **ret)
 {
 	char *file = path_of(path);
+	struct input input;
 	struct profile *p;
-	int r = file ? open_as(file, pipeline_read_heap, &p) : -ESRCH;
+	int r = file ? open_any(file, &input) : -ESRCH;
 
 	free(file);
 	if (r)
 		return r;
+	if (input.spool && !spool_reader_heap_rate(input.spool)) {
+		message("no allocations are sampled in %s: it was started with heap=off", path);
+		spool_reader_free(input.spool);
+		return -ENODATA;
+	}
+	p = input.spool ? pipeline_read_heap(input.spool) : input.profile;
+	spool_reader_free(input.spool);
 	if (!has_type(p, "inuse_space") || !has_type(p, "inuse_objects")) {
 		message("%s is no heap profile: it has no inuse_space and inuse_objects", path);
 		profile_free(p);

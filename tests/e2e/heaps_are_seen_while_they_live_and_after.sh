@@ -61,6 +61,12 @@ one_line 1 snapshot one.pb.gz
 one_line 2 snapshot
 one_line 1 leaks 4194999
 one_line 1 leaks nothing.pb.gz
+(LD_PRELOAD=$agent PLUGPROF="heap=off,spool=$spool" sh -c 'kill -9 $$'; true) 2>/dev/null
+for command in snapshot leaks; do
+	one_line 1 $command "$(echo "$spool"/*.spool)"
+	grep -q "started with heap=off" err || fail "$command without allocations: $(cat err)"
+done
+rm -f "$spool"/*.spool
 one_line 2 leaks
 one_line 2 leaks one.pb.gz two.pb.gz
 one_line 2 leaks --fail-above=much one.pb.gz
