@@ -42,14 +42,14 @@ static const struct command_line line = {
 	.rows = rows,
 };
 
-/* One standard deviation of a sampled sum, in per cent: sqrt(period / bytes). */
+/* The error is one standard deviation. */
 static void print_amount(const struct leaks *l, const struct leak_amount *amount, int indent)
 {
 	char text[32], deviation[32] = "";
 
 	if (l->period > 1 && amount->bytes > 0)
 		snprintf(deviation, sizeof(deviation), "+-%.0f%%",
-			100 * sqrt((double)l->period / (double)amount->bytes));
+			100 * sqrt(amount->variance) / (double)amount->bytes);
 	printf("%*s%10s %10lld %7s  ", indent, "", size_text(amount->bytes, text, sizeof(text)),
 		(long long)amount->objects, deviation);
 }

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "cli/leaks.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -167,6 +168,28 @@ static struct leak *find_leak(
 	return &l->items.items[l->items.count - 1];
 }
 
+/* Blocks of S bytes are sampled with probability Q, each independently, and count 1/Q times: the
+ * variance of N of them is N S^2 (1-Q)/Q.  A sample's blocks are of about one size. */
+static double variance_of(
+	const struct profile *p, const struct profile_sample *s, int64_t bytes, int64_t objects)
+{
+	double size, q;
+
+	if (p->period <= 1 || bytes <= 0 || objects <= 0 ||
+		strcmp(find_label(p, s, "kind"), "mmap") == 0) /* each is recorded */
+		return 0;
+	size = (double)bytes / (double)objects;
+	q = -expm1(-size / (double)p->period);
+	return (double)objects * size * size * (1 - q) / q;
+}
+
+static void add_amount(struct leak_amount *to, const struct leak_amount *more)
+{
+	to->bytes += more->bytes;
+	to->objects += more->objects;
+	to->variance += more->variance;
+}
+
 static void add_samples(struct leaks *l, const struct profile *p)
 {
 	const size_t space = index_of_type(p, "inuse_space");
@@ -175,13 +198,11 @@ static void add_samples(struct leaks *l, const struct profile *p)
 	for (size_t i = 0; i < p->samples.count; i++) {
 		const struct profile_sample *s = &p->samples.items[i];
 		const int64_t *values = &p->values.items[s->first_value];
-		struct leak *leak;
+		const struct leak_amount amount = { values[space], values[objects],
+			variance_of(p, s, values[space], values[objects]) };
 
-		if (values[space] == 0 && values[objects] == 0)
-			continue;
-		leak = find_leak(l, p, s);
-		leak->latest.bytes += values[space];
-		leak->latest.objects += values[objects];
+		if (amount.bytes || amount.objects)
+			add_amount(&find_leak(l, p, s)->latest, &amount);
 	}
 }
 
@@ -209,6 +230,8 @@ void leaks_add(struct leaks *l, const struct profile *p)
 		l->program_before = program_of(p);
 	free(l->program);
 	l->program = program_of(p);
+	l->are_of_runs |= l->profiles && p->time_ns != l->start_ns;
+	l->start_ns = p->time_ns;
 	l->profiles++;
 	l->period = p->period;
 }
@@ -252,12 +275,6 @@ bool leaks_profile_tells_of(const struct profile *p, const char *name)
 
 /* --- taking stock --- */
 
-static void add_amount(struct leak_amount *to, const struct leak_amount *more)
-{
-	to->bytes += more->bytes;
-	to->objects += more->objects;
-}
-
 static bool is_same_owner(const struct leak *a, const struct leak *b)
 {
 	return a->is_unloaded == b->is_unloaded && strcmp(a->plugin, b->plugin) == 0 &&
@@ -295,6 +312,13 @@ static int by_bytes_of_group(const void *a, const void *b)
 		((const struct leak_group *)b)->amount.bytes);
 }
 
+/* In one process, what is in use in both profiles is the same samples, and no error of growth. */
+static double variance_of_growth(const struct leaks *l, const struct leak *leak)
+{
+	return l->are_of_runs ? leak->latest.variance + leak->first.variance :
+				fabs(leak->latest.variance - leak->first.variance);
+}
+
 void leaks_sum(struct leaks *l, const char *only)
 {
 	for (uint32_t i = 0; i < l->items.count; i++) {
@@ -305,6 +329,7 @@ void leaks_sum(struct leaks *l, const char *only)
 		if (l->profiles > 1) {
 			leak->amount.bytes -= leak->first.bytes;
 			leak->amount.objects -= leak->first.objects;
+			leak->amount.variance = variance_of_growth(l, leak);
 		}
 		if (leak->amount.bytes < 0 || (l->profiles > 1 && leak->shrank) ||
 			(leak->amount.bytes == 0 && leak->amount.objects <= 0) ||

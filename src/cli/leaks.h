@@ -11,6 +11,7 @@
 
 struct leak_amount {
 	int64_t bytes, objects;
+	double variance; /* of BYTES, which are an estimate; 0: exact */
 };
 
 /* One stack of one plugin, over all threads and sizes of blocks. */
@@ -42,6 +43,8 @@ struct leaks {
 	bool compares; /* several profiles, and maybe builds, by the names of their functions */
 	char *program, *program_before; /* of the last profile and the first, without folders */
 	uint32_t profiles;
+	int64_t start_ns; /* when the process of the last one began, since 1970 */
+	bool are_of_runs; /* not all of one process */
 	int64_t period; /* bytes between two samples, of the last profile; 1: exact */
 	struct leak_amount amount; /* of all groups */
 	int64_t unloaded_bytes;
