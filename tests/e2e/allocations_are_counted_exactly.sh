@@ -2,30 +2,10 @@
 # With heap=1 every function of the allocator is counted to the byte: allocated, and in use at the
 # end; errors, results and errno are what they are without us.  Each kind of profile has its name.
 . "${srcdir:-.}/tests/e2e/lib.sh"
+. "${srcdir:-.}/tests/e2e/allocators.sh"
 need_helper allocate
 need_go
 cd "$work" || exit 99
-
-# as_told NAME TRUTH: the profile says of each function what the program said.
-as_told() {
-	local column=1
-	for index in alloc_objects alloc_space inuse_objects inuse_space; do
-		column=$((column + 1))
-		pprof "$1" -top -nodefraction=0 -nodecount=100000 -sample_index=$index -unit=B
-		awk -v column=$column '
-			NR == FNR { truth[$1] = $column; next }
-			/flat%/ { on = 1; next }
-			on { got[$6] = $4 + 0 }
-			END {
-				for (name in truth)
-					if (truth[name] != got[name] + 0) {
-						print name, "has", got[name] + 0, "not", truth[name]
-						bad = 1
-					}
-				exit bad
-			}' "$2" "$work/out" || fail "$1: $index is not as the program says"
-	done
-}
 
 "$helpers/allocate" doors >plain
 [ "$(wc -l <plain)" -ge 15 ] || fail "allocate told too little: $(cat plain)"

@@ -3,52 +3,9 @@
 # behind us they are counted to the byte, before us one line says that nothing can be. Allocators
 # inside the program, plugins that do not see our hooks, other namespaces: the same.
 . "${srcdir:-.}/tests/e2e/lib.sh"
+. "${srcdir:-.}/tests/e2e/allocators.sh"
 need_helper allocate
 cd "$work" || exit 99
-
-one_of() {
-	for file; do
-		[ -e "$file" ] && echo "$file" && return
-	done
-}
-jemalloc=$(one_of /usr/lib/*/libjemalloc.so.2 /usr/lib/libjemalloc.so.2)
-tcmalloc=$(one_of /usr/lib/*/libtcmalloc_minimal.so.4 /usr/lib/libtcmalloc_minimal.so.4)
-
-# runs_the_same BEFORE BEHIND PROGRAM...: with and without us between the libraries; its profile is
-# $work/run.pb.gz, what the tool says $work/said.
-more=
-runs_the_same() {
-	local before=$1 behind=$2 status
-	shift 2
-	LD_PRELOAD="$before $behind" "$@" >plain.out 2>plain.err
-	status=$?
-	rm -f run.pb.gz
-	LD_PRELOAD="$before $agent $behind" PLUGPROF="cpu=off,heap=1,verbose,spool=$spool,file=$work/run.pb.gz,$more" \
-		"$@" >agent.out 2>agent.err
-	[ $? = $status ] || fail "$before us $behind: $*: another status than $status"
-	cmp -s plain.out agent.out || fail "$before us $behind: $*: another output"
-	grep '^plugprof: ' agent.err >said
-	grep -v '^plugprof: ' agent.err | cmp -s - plain.err || fail "$before us $behind: $*: says $(cat agent.err)"
-}
-said() {
-	grep -Eq "$1" said || fail "$2: it is not said that $1: $(cat said)"
-}
-
-# as_told: the profile has of each function of the program what it has told.
-as_told() {
-	[ -z "$go" ] && return
-	"$go" tool pprof -top -nodefraction=0 -nodecount=100000 -unit=B run.pb.gz >out 2>/dev/null
-	awk 'NR == FNR { truth[$1] = $5; next } /flat%/ { on = 1; next } on { got[$6] = $4 + 0 }
-		END {
-			for (n in truth)
-				if (truth[n] != got[n] + 0) {
-					print n, got[n] + 0, truth[n]
-					bad = 1
-				}
-			exit bad
-		}' \
-		agent.out out || fail "$1: not as the program says"
-}
 
 # A library that forwards to the next, and asks dlsym for it in the middle of anything.
 cat >naive.c <<'END'
@@ -84,7 +41,7 @@ for order in us us:j us:t us:n us:h j:us t:us n:us h:us us:j:t us:t:j j:us:t t:u
 	else
 		grep "not seen" said | grep -v "operator new" && fail "$order: $(cat said)"
 		# heaptrack allocates itself, for the program's functions.
-		[ $order = us:h ] || as_told $order
+		[ $order = us:h ] || as_told run agent.out $order
 	fi
 	runs_the_same "$before" "$behind" "$helpers/allocate" errors
 done

@@ -3,19 +3,13 @@
 # without us, and what the profile says was allocated and is in use is to the byte what a library
 # between us and the allocator has logged, and what valgrind counts.
 . "${srcdir:-.}/tests/e2e/lib.sh"
+. "${srcdir:-.}/tests/e2e/allocators.sh"
 need_go
 command -v python3 >/dev/null || skip "no python3 to compare with"
 cd "$work" || exit 99
 $cc -shared -fPIC -O1 -fno-builtin -w -o oracle.so "$source_folder/tests/e2e/alloc_oracle.c" ||
 	skip "the compiler makes no library"
 
-one_of() {
-	for file; do
-		[ -e "$file" ] && echo "$file" && return
-	done
-}
-jemalloc=$(one_of /usr/lib/*/libjemalloc.so.2 /usr/lib/libjemalloc.so.2)
-tcmalloc=$(one_of /usr/lib/*/libtcmalloc_minimal.so.4 /usr/lib/libtcmalloc_minimal.so.4)
 
 # $work/told: objects, bytes, and those in use, of run.pb.gz
 sum_up() {
