@@ -3,8 +3,8 @@
 
 #include <stddef.h>
 
+#include "agent/dl_symbols.h"
 #include "agent/libc_kind.h"
-#include "agent/real_alloc.h"
 #include "base/compiler.h"
 #include "base/monotonic.h"
 
@@ -17,7 +17,7 @@ static void *find_dlsym(void)
 	void *found;
 
 	if (!libc_is_glibc())
-		return real_alloc_find_next("dlsym");
+		return dl_symbols_find_next("dlsym").function;
 	found = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34");
 
 	return found ? found : dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
@@ -27,7 +27,7 @@ static void *find_dlsym(void)
  * dlopen, which allocates: a malloc before ours may call dlsym, and so come back here. */
 static void find_clock(void)
 {
-	void *found = real_alloc_find("libc.so.6", "clock_gettime");
+	void *found = dl_symbols_find_by_file("libc.so.6", "clock_gettime");
 
 	if (found)
 		*(void **)&monotonic_clock = found;
@@ -98,7 +98,7 @@ COLD void real_start(void)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		*(void **)((char *)&real + rows[i].offset) = libc_is_glibc() ?
 			lookup(RTLD_NEXT, rows[i].name) :
-			real_alloc_find_next(rows[i].name); /* leaves dlerror() alone */
+			dl_symbols_find_next(rows[i].name).function; /* leaves dlerror() alone */
 	if (libc_is_glibc())
 		find_what_is_glibcs(lookup);
 	__atomic_store_n(&real.dlsym, lookup, __ATOMIC_RELEASE);

@@ -1,219 +1,36 @@
 #define _GNU_SOURCE
 #include "agent/real_alloc.h"
 
-#include <elf.h>
-#include <link.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <string.h>
 
-#include "agent/libc_kind.h"
+#include "agent/dl_symbols.h"
 #include "base/compiler.h"
-
-/* --- looking up --- */
-
-/* What ld.so has mapped of a library: its dynamic symbols. */
-struct symbols {
-	const Elf64_Sym *symbols;
-	const char *strings;
-	const uint32_t *gnu_hash; /* NULL: none */
-	const uint32_t *sysv_hash;
-	uint64_t bias;
-};
-
-/* glibc relocates these entries in place, except the vdso's; musl none. */
-static const void *pointer_of(uint64_t bias, const Elf64_Dyn *entry)
-{
-	return (const void *)(entry->d_un.d_ptr < bias ? entry->d_un.d_ptr + bias :
-							 entry->d_un.d_ptr);
-}
-
-static struct symbols symbols_of(const Elf64_Dyn *dynamic, uint64_t bias)
-{
-	struct symbols s = { .bias = bias };
-
-	for (const Elf64_Dyn *d = dynamic; d && d->d_tag != DT_NULL; d++) {
-		if (d->d_tag == DT_SYMTAB)
-			s.symbols = pointer_of(bias, d);
-		else if (d->d_tag == DT_STRTAB)
-			s.strings = pointer_of(bias, d);
-		else if (d->d_tag == DT_GNU_HASH)
-			s.gnu_hash = pointer_of(bias, d);
-		else if (d->d_tag == DT_HASH)
-			s.sysv_hash = pointer_of(bias, d);
-	}
-	return s;
-}
-
-static void *value_of(const struct symbols *s, uint32_t index, const char *name)
-{
-	const Elf64_Sym *symbol = &s->symbols[index];
-
-	if (symbol->st_shndx == SHN_UNDEF || ELF64_ST_TYPE(symbol->st_info) != STT_FUNC ||
-		strcmp(s->strings + symbol->st_name, name) != 0)
-		return NULL;
-	return (void *)(symbol->st_value + s->bias);
-}
-
-/* DT_GNU_HASH: bucket count, first symbol, Bloom words, shift; Bloom filter; buckets; a hash per
- * symbol, whose lowest bit ends a chain (binutils, elflink.c). */
-static void *find_by_gnu_hash(const struct symbols *s, const char *name)
-{
-	const uint32_t *h = s->gnu_hash, *buckets = h + 4 + 2 * h[2], *chain;
-	uint32_t hash = 5381, index;
-
-	for (const char *at = name; *at; at++)
-		hash = hash * 33 + (unsigned char)*at;
-	if (h[0] == 0)
-		return NULL;
-	index = buckets[hash % h[0]];
-	if (index < h[1])
-		return NULL;
-	for (chain = buckets + h[0] + index - h[1];; chain++, index++) {
-		void *found = (*chain | 1) == (hash | 1) ? value_of(s, index, name) : NULL;
-
-		if (found || (*chain & 1))
-			return found;
-	}
-}
-
-static void *find_among(const struct symbols *s, const char *name)
-{
-	void *found = NULL;
-
-	if (!s->symbols || !s->strings)
-		return NULL;
-	if (s->gnu_hash)
-		return find_by_gnu_hash(s, name);
-	for (uint32_t i = 0; s->sysv_hash && i < s->sysv_hash[1] && !found; i++)
-		found = value_of(s, i, name);
-	return found;
-}
-
-static void *find_in(const struct link_map *map, const char *name)
-{
-	const struct symbols s = symbols_of(map->l_ld, map->l_addr);
-
-	return find_among(&s, name);
-}
-
-/* NULL in musl, too.  Every thread finds the same. */
-static struct link_map *own_map(void)
-{
-	static struct link_map *known;
-	struct link_map *own = known;
-	Dl_info info;
-
-	if (!own && libc_is_glibc() &&
-		dladdr1((void *)own_map, &info, (void **)&own, RTLD_DL_LINKMAP))
-		known = own;
-	return own;
-}
-
-struct definition {
-	const struct link_map *map; /* NULL: none */
-	void *value;
-};
-
-/* Libraries stand in the list in the order of ld.so's search, what dlopen added last. */
-static struct definition find_from(const struct link_map *map, const char *name)
-{
-	struct definition d = { .map = NULL };
-
-	for (; map && !d.value; map = map->l_next)
-		d = (struct definition){ .map = map, .value = find_in(map, name) };
-	return d.value ? d : (struct definition){ .map = NULL };
-}
-
-/* When this library was itself opened by dlopen, the allocator is before it. */
-static struct definition find_next(const struct link_map *own, const char *name)
-{
-	struct definition d = find_from(own->l_next, name);
-
-	for (const struct link_map *map = own->l_prev; map && !d.value; map = map->l_prev)
-		d = (struct definition){ .map = map, .value = find_in(map, name) };
-	return d;
-}
-
-extern const char __ehdr_start HIDDEN; /* of this library */
-
-/* musl's list of libraries, which is in the order of its search. */
-struct search {
-	const char *name;
-	bool is_past_own;
-	void *found;
-};
-
-static int search_library(struct dl_phdr_info *library, size_t size, void *context)
-{
-	struct search *search = context;
-	struct symbols s;
-
-	(void)size;
-	for (size_t i = 0; search->is_past_own && i < library->dlpi_phnum; i++) {
-		const Elf64_Phdr *part = &library->dlpi_phdr[i];
-
-		if (part->p_type != PT_DYNAMIC)
-			continue;
-		s = symbols_of((const void *)(library->dlpi_addr + part->p_vaddr),
-			library->dlpi_addr);
-		search->found = find_among(&s, search->name);
-	}
-	if (library->dlpi_addr == (uint64_t)&__ehdr_start)
-		search->is_past_own = true;
-	return search->found != NULL;
-}
-
-void *real_alloc_find_next(const char *name)
-{
-	const struct link_map *own = own_map();
-	struct search search = { .name = name };
-
-	if (own)
-		return find_next(own, name).value;
-	dl_iterate_phdr(search_library, &search);
-	return search.found;
-}
-
-static const char *base_name(const struct link_map *map)
-{
-	const char *slash = strrchr(map->l_name, '/');
-
-	return !map->l_name[0] ? "the program" : slash ? slash + 1 : map->l_name;
-}
-
-void *real_alloc_find(const char *library, const char *name)
-{
-	const struct link_map *map = own_map();
-
-	while (map && map->l_prev)
-		map = map->l_prev;
-	while (map && strcmp(base_name(map), library) != 0)
-		map = map->l_next;
-	return map ? find_in(map, name) : NULL;
-}
 
 /* --- what is not seen --- */
 
+static void append(char *text, size_t size, const char *more)
+{
+	strncat(text, more, size - 1 - strlen(text));
+}
+
 bool real_alloc_describe_unseen(char *text, size_t size)
 {
-	const struct link_map *own = own_map(), *head = own;
-	struct definition d;
+	const struct link_map *own = dl_symbols_own_library();
+	const struct link_map *first = dl_symbols_first_library();
+	struct dl_definition d = dl_symbols_find_from(first, "malloc");
 
 	*text = '\0';
-	while (head && head->l_prev)
-		head = head->l_prev;
-	d = find_from(head, "malloc");
-	if (d.map && d.map != own) {
-		strncat(text, "no allocation: malloc is that of ", size - 1);
-		strncat(text, base_name(d.map), size - 1 - strlen(text));
+	if (d.library && d.library != own) {
+		append(text, size, "no allocation: malloc is that of ");
+		append(text, size, dl_symbols_base_name(d.library));
 		return false;
 	}
 	/* libstdc++'s calls malloc; that of an allocator does not. */
-	d = find_from(head, "_Znwm");
-	if (d.map && d.map != own && find_in(d.map, "malloc")) {
-		strncat(text, "C++'s operator new: it is that of ", size - 1);
-		strncat(text, base_name(d.map), size - 1 - strlen(text));
+	d = dl_symbols_find_from(first, "_Znwm");
+	if (d.library && d.library != own && dl_symbols_find_in(d.library, "malloc")) {
+		append(text, size, "C++'s operator new: it is that of ");
+		append(text, size, dl_symbols_base_name(d.library));
 	}
 	return true;
 }
@@ -261,16 +78,13 @@ static COLD void look_up(void)
 	};
 #undef ROW
 	struct real_alloc found = { .cfree = NULL };
-	const struct link_map *own = own_map();
-	struct definition array;
+	const struct dl_definition array = dl_symbols_find_next("reallocarray");
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		*(void **)((char *)&found + rows[i].offset) = real_alloc_find_next(rows[i].name);
-	if (own) {
-		array = find_next(own, "reallocarray");
-		real_alloc_has_own_reallocarray =
-			array.map && strcmp(base_name(array.map), "libc.so.6") != 0;
-	}
+		*(void **)((char *)&found + rows[i].offset) =
+			dl_symbols_find_next(rows[i].name).function;
+	real_alloc_has_own_reallocarray =
+		array.library && strcmp(dl_symbols_base_name(array.library), "libc.so.6") != 0;
 	if (!found.cfree)
 		found.cfree = found.free;
 	if (!found.free_sized)

@@ -2,9 +2,9 @@
  * The allocator behind our hooks, and what maps memory: the next in the order in which ld.so
  * searches libraries, be it libc's or another that was preloaded or linked.
  *
- * It is looked up without dlsym, which may allocate and waits for the loader's lock: the first call
- * may come from anywhere, also before any constructor.  Until then each pointer leads to a function
- * that looks all of them up and goes on to the right one.
+ * It is looked up (dl_symbols.h) in the first call, which may come from anywhere, also before any
+ * constructor.  Until then each pointer leads to a function that looks all of them up and goes on
+ * to the right one.
  */
 #ifndef AGENT_REAL_ALLOC_H
 #define AGENT_REAL_ALLOC_H
@@ -40,11 +40,6 @@ extern struct real_alloc real_alloc HIDDEN;
 
 /* The real reallocarray is an allocator's own.  libc's calls realloc, and so our hook, itself. */
 extern bool real_alloc_has_own_reallocarray HIDDEN;
-
-/* What the next library behind ours defines as NAME, looked up in the same way. */
-void *real_alloc_find_next(const char *name);
-/* What LIBRARY, a file's name without its folder, defines as NAME, looked up in the same way. */
-void *real_alloc_find(const char *library, const char *name);
 
 /* What of the program's allocations does not come through our hooks: a line for people, of at most
  * SIZE bytes in TEXT, or "".  False: none do, since the program's malloc is not our hook. */
