@@ -24,6 +24,7 @@
 #include "agent/loaded_object.h"
 #include "agent/mappings.h"
 #include "agent/modules.h"
+#include "agent/operators.h"
 #include "agent/own_process.h"
 #include "agent/real.h"
 #include "agent/real_alloc.h"
@@ -315,6 +316,7 @@ __attribute__((constructor)) static void on_load(void)
 {
 	const int saved_errno = errno;
 
+	operators_look_up(); /* should nobody have called malloc */
 	start();
 	errno = saved_errno;
 }

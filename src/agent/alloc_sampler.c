@@ -223,6 +223,18 @@ struct spool_writer *alloc_sampler_spool(void)
 	return spool && !is_past_stop(stop_at_ns ? monotonic_ns() : 0) ? spool : NULL;
 }
 
+static bool is_live(const struct spool_writer *spool, const void *block)
+{
+	return is_fine ? spool_may_have_live(spool, (uint64_t)block) : live_filter_has(block);
+}
+
+bool alloc_sampler_knows(const void *block)
+{
+	const struct spool_writer *spool = alloc_sampler_spool();
+
+	return spool && is_live(spool, block);
+}
+
 NOINLINE void alloc_sampler_record(const void *block, size_t size, const uint64_t *frame)
 {
 	struct spool_writer *spool = alloc_sampler_spool();
@@ -234,7 +246,7 @@ NOINLINE void alloc_sampler_record(const void *block, size_t size, const uint64_
 	spool_prefetch_live(spool, live.address);
 	if (!take_stack(spool, SPOOL_HEAP_BLOCK, frame, &live))
 		return;
-	if (is_fine ? spool_may_have_live(spool, live.address) : live_filter_has(block))
+	if (is_live(spool, block))
 		remove_live(spool, block, &stale); /* freed past our hooks */
 	weight = heap_weight_of(size, rate_bytes);
 	spool_add_allocation(spool, live.stack, weight);

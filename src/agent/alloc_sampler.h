@@ -46,6 +46,9 @@ static inline bool alloc_sampler_may_know(const void *block)
 	return UNLIKELY(live_filter_has(block));
 }
 
+/* It is among the live samples; where not every allocation is one, perhaps. */
+bool alloc_sampler_knows(const void *block);
+
 /* BLOCK is about to be freed, and nobody else has it.  True: it was a sampled one; *WAS is for
  * alloc_sampler_put_back(), should it stay after all. */
 bool alloc_sampler_forget(const void *block, struct spool_live *was);

@@ -5,9 +5,13 @@
 #include <link.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "agent/libc_kind.h"
 #include "base/compiler.h"
+#include "base/syscalls.h"
+
+#define PAGE_BYTES UINT64_C(4096)
 
 /* --- one library --- */
 
@@ -103,6 +107,27 @@ void *dl_symbols_find_in(const struct link_map *library, const char *name)
 	const struct symbols s = symbols_of(library->l_ld, library->l_addr);
 
 	return find_function(&s, name);
+}
+
+static bool is_one_of(const char *name, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Those that are not hashed, since nobody looks for them here, are the first. */
+bool dl_symbols_imports(const struct link_map *library, const char *const *names, size_t count)
+{
+	const struct symbols s = symbols_of(library->l_ld, library->l_addr);
+	const uint32_t symbol_count = s.gnu_hash ? s.gnu_hash[1] : s.sysv_hash ? s.sysv_hash[1] : 0;
+
+	for (uint32_t i = 0; s.symbols && s.strings && i < symbol_count; i++)
+		if (s.symbols[i].st_shndx == SHN_UNDEF &&
+			is_one_of(s.strings + s.symbols[i].st_name, names, count))
+			return true;
+	return false;
 }
 
 /* --- the libraries in their order --- */
@@ -206,4 +231,44 @@ void *dl_symbols_find_by_file(const char *library, const char *name)
 	while (at && strcmp(dl_symbols_base_name(at), library) != 0)
 		at = at->l_next;
 	return at ? dl_symbols_find_in(at, name) : NULL;
+}
+
+/* --- ours, taken back --- */
+
+static long protect(uint64_t start, uint64_t end, int protection)
+{
+	return raw_syscall3(SYS_mprotect, (long)start, (long)(end - start), protection);
+}
+
+/* ld.so, as musl's, passes over a symbol without a value, though its hash is found.  The symbols
+ * lie in a segment without code (-z separate-code). */
+void dl_symbols_withdraw(const char *const *names, size_t count)
+{
+	const struct symbols own = symbols_of(_DYNAMIC, (uint64_t)&__ehdr_start);
+	Elf64_Sym *found[DL_SYMBOLS_WITHDRAWN_MAX];
+	uint64_t start = UINT64_MAX, end = 0;
+	static bool is_begun;
+
+	if (count > ARRAY_SIZE(found) || __atomic_exchange_n(&is_begun, true, __ATOMIC_RELAXED))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		const uint64_t at = (uint64_t)find_symbol(&own, names[i]);
+
+		found[i] = (Elf64_Sym *)at;
+		if (at && at < start)
+			start = at;
+		if (at && at + sizeof(Elf64_Sym) > end)
+			end = at + sizeof(Elf64_Sym);
+	}
+	start &= ~(PAGE_BYTES - 1);
+	end = (end + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+	if (start >= end || protect(start, end, PROT_READ | PROT_WRITE) < 0)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		if (!found[i])
+			continue;
+		__atomic_store_n(&found[i]->st_value, 0, __ATOMIC_RELEASE);
+		found[i]->st_shndx = SHN_UNDEF;
+	}
+	protect(start, end, PROT_READ);
 }

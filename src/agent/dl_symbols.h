@@ -7,6 +7,9 @@
 #ifndef AGENT_DL_SYMBOLS_H
 #define AGENT_DL_SYMBOLS_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 struct link_map;
 
 struct dl_definition {
@@ -30,5 +33,12 @@ struct dl_definition dl_symbols_find_behind(const char *name);
 struct dl_definition dl_symbols_find_next(const char *name);
 /* What LIBRARY, a file's name without its folder, defines as NAME; not in musl. */
 void *dl_symbols_find_by_file(const char *library, const char *name);
+/* Does LIBRARY take one of the COUNT functions in NAMES from others? */
+bool dl_symbols_imports(const struct link_map *library, const char *const *names, size_t count);
+
+#define DL_SYMBOLS_WITHDRAWN_MAX 32
+/* From now on nobody finds the COUNT functions in NAMES in this library: what is searched for them
+ * later finds what it would find without us.  Who has found them before keeps them.  Once only. */
+void dl_symbols_withdraw(const char *const *names, size_t count);
 
 #endif

@@ -1,24 +1,15 @@
 /*
  * The doors of the allocator.  Nearly every call is one subtraction or one test and a jump to the
- * real function, so that it costs next to nothing and leaves no frame.  strdup, operator new and
- * their like come through here as well.
+ * real function, so that it costs next to nothing and leaves no frame.  strdup, libstdc++'s
+ * operator new and their like come through here as well.
  *
  * A block is forgotten before it is freed: once freed, another thread may be given its address.
  * It is recorded before its caller has it.
  */
 #include <stdlib.h>
 
-#include "agent/alloc_sampler.h"
+#include "agent/hooks_alloc.h"
 #include "agent/real_alloc.h"
-#include "base/compiler.h"
-
-/* Record BLOCK unless the call failed.  The stack begins where this hook was called from. */
-static ALWAYS_INLINE void *recorded(void *block, size_t size)
-{
-	if (block)
-		alloc_sampler_record(block, size, __builtin_frame_address(0));
-	return block;
-}
 
 /* --- malloc --- */
 
@@ -54,7 +45,7 @@ EXPORT void *calloc(size_t count, size_t size)
 
 /* --- free --- */
 
-static NOINLINE void forget(void *block)
+NOINLINE void forget(void *block)
 {
 	struct spool_live was;
 

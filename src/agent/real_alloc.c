@@ -5,9 +5,14 @@
 #include <string.h>
 
 #include "agent/dl_symbols.h"
+#include "agent/operators.h"
 #include "base/compiler.h"
 
 /* --- what is not seen --- */
+
+/* What takes its memory from these is seen by way of them. */
+static const char *const doors_of_malloc[] = { "malloc", "calloc", "realloc", "memalign",
+	"aligned_alloc", "posix_memalign" };
 
 static void append(char *text, size_t size, const char *more)
 {
@@ -26,11 +31,13 @@ bool real_alloc_describe_unseen(char *text, size_t size)
 		append(text, size, dl_symbols_base_name(d.library));
 		return false;
 	}
-	/* libstdc++'s calls malloc; that of an allocator does not. */
+	/* Where it is ours, or libstdc++'s, nothing is missed. */
 	d = dl_symbols_find_from(first, "_Znwm");
-	if (d.library && d.library != own && dl_symbols_find_in(d.library, "malloc")) {
-		append(text, size, "C++'s operator new: it is that of ");
+	if (d.library && d.library != own &&
+		!dl_symbols_imports(d.library, doors_of_malloc, ARRAY_SIZE(doors_of_malloc))) {
+		append(text, size, "C++'s operator new: that of ");
 		append(text, size, dl_symbols_base_name(d.library));
+		append(text, size, " does not take its memory from malloc");
 	}
 	return true;
 }
@@ -94,6 +101,7 @@ static COLD void look_up(void)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		__atomic_store_n((void **)((char *)&real_alloc + rows[i].offset),
 			*(void **)((char *)&found + rows[i].offset), __ATOMIC_RELEASE);
+	operators_look_up();
 }
 
 static void *first_malloc(size_t size)

@@ -35,6 +35,9 @@ readelf -lW "$agent" | awk '$1 == "TLS" { print $6 }' >"$work/tls"
 readelf -lW "$agent" | grep -q 'GNU_STACK.* RW ' || fail "wants an executable stack"
 readelf -lW "$agent" | awk '$1 == "LOAD" && /RWE/' | grep . && fail "memory that is both written and run"
 
+# It withdraws symbols of its own by writing to them, where no code may be.
+readelf -lW "$agent" | grep -E ' \.dynsym .* \.(text|plt)( |$)' && fail "symbols in a segment of code"
+
 # --- what the program sees ---
 
 compare() {
