@@ -15,6 +15,7 @@
 
 #define STACKS_DEFAULT 3
 #define FRAMES_MAX 16 /* of a stack that is shown */
+#define BUILDS_MAX 8 /* or loads, of a plugin that is replaced again and again */
 
 struct leaks_options {
 	const char *since, *fail_above, *plugin, *stacks;
@@ -76,19 +77,62 @@ static void print_owner(const struct leak *leak)
 	printf("%s\n", leak->is_unloaded ? ": held by an unloaded plugin" : "");
 }
 
+/* They differ in build or load alone. */
+static bool are_of_one_plugin(const struct leak_group *a, const struct leak_group *b)
+{
+	return a->one->is_unloaded == b->one->is_unloaded &&
+		strcmp(a->one->plugin, b->one->plugin) == 0;
+}
+
+/* How many builds of the same plugin are shown before the group at INDEX. */
+static size_t builds_before(const struct leaks *l, size_t index)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < index; i++)
+		count += are_of_one_plugin(&l->groups.items[i], &l->groups.items[index]);
+	return count;
+}
+
+/* Those behind the group at INDEX, in one line. */
+static void print_more_builds(const struct leaks *l, size_t index)
+{
+	struct leak_amount sum = { .bytes = 0 };
+	size_t count = 0;
+
+	for (size_t i = index + 1; i < l->groups.count; i++)
+		if (are_of_one_plugin(&l->groups.items[i], &l->groups.items[index])) {
+			leak_amount_add(&sum, &l->groups.items[i].amount);
+			count++;
+		}
+	if (count == 0)
+		return;
+	print_amount(l, &sum, 0);
+	printf("%s: %zu more builds or loads%s\n", l->groups.items[index].one->plugin, count,
+		l->groups.items[index].one->is_unloaded ? " that were unloaded" : "");
+}
+
+static void print_group(const struct leaks *l, const struct leak_group *group, size_t stacks)
+{
+	print_amount(l, &group->amount, 0);
+	print_owner(group->one);
+	for (size_t at = 0; at < group->leaks.count && at < stacks; at++)
+		print_leak(l, &l->items.items[group->leaks.items[at]]);
+	if (group->leaks.count > stacks && stacks)
+		printf("%34s  ... %zu more stacks\n", "", group->leaks.count - stacks);
+}
+
 static void print_leaks(const struct leaks *l, size_t stacks)
 {
 	printf("%10s %10s %7s  %s\n", l->profiles > 1 ? "growth" : "in use", "objects",
 		l->period > 1 ? "error" : "", "plugin");
 	for (size_t i = 0; i < l->groups.count; i++) {
-		const struct leak_group *group = &l->groups.items[i];
+		const size_t before = builds_before(l, i);
 
-		print_amount(l, &group->amount, 0);
-		print_owner(group->one);
-		for (size_t at = 0; at < group->leaks.count && at < stacks; at++)
-			print_leak(l, &l->items.items[group->leaks.items[at]]);
-		if (group->leaks.count > stacks && stacks)
-			printf("%34s  ... %zu more stacks\n", "", group->leaks.count - stacks);
+		if (before < BUILDS_MAX)
+			print_group(l, &l->groups.items[i], stacks);
+		if (before == BUILDS_MAX - 1)
+			print_more_builds(l, i);
 	}
 	print_amount(l, &l->amount, 0);
 	printf("in all\n");

@@ -45,9 +45,10 @@ char *heap_unseen(const struct spool_reader *spool)
 	char *apart = libraries_apart(spool);
 
 	if (apart) {
-		char *why = xasprintf("what %s allocate%s: opened with RTLD_DEEPBIND or into a "
-				      "namespace of its own",
-			apart, strchr(apart, ',') || strstr(apart, " and ") ? "" : "s");
+		const char *s = strchr(apart, ',') || strstr(apart, " and ") ? "" : "s";
+		char *why = xasprintf("what %s allocate%s and free%s: opened with RTLD_DEEPBIND or "
+				      "into a namespace of its own",
+			apart, s, s);
 
 		line = and_also(line, "; ", why);
 		free(why);

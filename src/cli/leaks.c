@@ -183,7 +183,7 @@ static double variance_of(
 	return (double)objects * size * size * (1 - q) / q;
 }
 
-static void add_amount(struct leak_amount *to, const struct leak_amount *more)
+void leak_amount_add(struct leak_amount *to, const struct leak_amount *more)
 {
 	to->bytes += more->bytes;
 	to->objects += more->objects;
@@ -202,7 +202,7 @@ static void add_samples(struct leaks *l, const struct profile *p)
 			variance_of(p, s, values[space], values[objects]) };
 
 		if (amount.bytes || amount.objects)
-			add_amount(&find_leak(l, p, s)->latest, &amount);
+			leak_amount_add(&find_leak(l, p, s)->latest, &amount);
 	}
 }
 
@@ -337,8 +337,8 @@ void leaks_sum(struct leaks *l, const char *only)
 			continue;
 		group = group_of(l, leak);
 		*VEC_PUSH(&group->leaks) = i;
-		add_amount(&group->amount, &leak->amount);
-		add_amount(&l->amount, &leak->amount);
+		leak_amount_add(&group->amount, &leak->amount);
+		leak_amount_add(&l->amount, &leak->amount);
 		if (leak->is_unloaded)
 			l->unloaded_bytes += leak->amount.bytes;
 	}

@@ -14,6 +14,8 @@ struct leak_amount {
 	double variance; /* of BYTES, which are an estimate; 0: exact */
 };
 
+void leak_amount_add(struct leak_amount *to, const struct leak_amount *more);
+
 /* One stack of one plugin, over all threads and sizes of blocks. */
 struct leak {
 	char *key; /* all that follows up to the frames: what makes it the same */

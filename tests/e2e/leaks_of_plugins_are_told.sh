@@ -106,6 +106,15 @@ if plugin alpha 48 20971520 2>err && plugin bravo 3000 10485760 2>>err; then
 	leaks 3 builds.pb.gz
 	has '^ +20\.0 MiB +1 +keep\.so \([0-9a-f]{12}\): held by an unloaded plugin$'
 	has '^ +10\.0 MiB +1 +keep\.so \([0-9a-f]{12}\): held by an unloaded plugin$'
+	# Of one that is loaded again and again the most are shown, and a sum.
+	ten=""
+	for _ in 1 2 3 4 5 6 7 8 9 10; do ten="$ten ./one/keep.so"; done
+	# shellcheck disable=SC2086 # ten words
+	PLUGPROF=generations host ten --in-turn $ten
+	leaks 3 ten.pb.gz
+	[ "$(grep -Ec '^ +20\.0 MiB +1 +keep\.so #' out)" -eq 8 ] || fail "not eight loads: $(cat out)"
+	has '^ +40\.0 MiB +2 +keep\.so: 2 more builds or loads that were unloaded$'
+	has '^ +200\.[0-9] MiB +[0-9]+ +in all$'
 	# Compared, one follows the other.
 	host one ./one/keep.so
 	leaks 0 --since=one.pb.gz one.pb.gz

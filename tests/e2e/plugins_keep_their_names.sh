@@ -126,7 +126,7 @@ done
 
 # What such plugins allocate is not seen, and that is said.
 for one in namespace deepbind; do
-	grep -Eq '^plugprof: not seen: what plugin.so allocates: opened with RTLD_DEEPBIND or into a names' \
+	grep -Eq '^plugprof: not seen: what plugin.so allocates and frees: opened with RTLD_DEEPBIND ' \
 		"$work/$one.err" || fail "$one: record does not say that allocations are not seen"
 done
 grep 'not seen' "$work/debug_info.err" && fail "debug_info: says that allocations are not seen"
