@@ -14,11 +14,13 @@
 
 /* --- adding a profile --- */
 
+/* The number of sample types when it is none of them. */
 static size_t index_of_type(const struct profile *p, const char *name)
 {
 	size_t i = 0;
 
-	while (strcmp(profile_string(p, p->sample_types.items[i].type), name) != 0)
+	while (i < p->sample_types.count &&
+		strcmp(profile_string(p, p->sample_types.items[i].type), name) != 0)
 		i++;
 	return i;
 }
@@ -190,20 +192,50 @@ void leak_amount_add(struct leak_amount *to, const struct leak_amount *more)
 	to->variance += more->variance;
 }
 
+/* Which values of a sample are what. */
+struct columns {
+	size_t space, objects;
+	size_t allocated_space, allocated_objects;
+	bool has_allocated;
+};
+
+static struct columns find_columns(const struct profile *p)
+{
+	struct columns c = { .space = index_of_type(p, "inuse_space"),
+		.objects = index_of_type(p, "inuse_objects"),
+		.allocated_space = index_of_type(p, "alloc_space"),
+		.allocated_objects = index_of_type(p, "alloc_objects") };
+
+	c.has_allocated = c.allocated_space < p->sample_types.count &&
+		c.allocated_objects < p->sample_types.count;
+	return c;
+}
+
+static void add_sample(struct leaks *l, const struct profile *p, const struct profile_sample *s,
+	const struct columns *c)
+{
+	const int64_t *values = &p->values.items[s->first_value];
+	const struct leak_amount amount = { values[c->space], values[c->objects],
+		variance_of(p, s, values[c->space], values[c->objects]) };
+	struct leak *leak;
+
+	/* Of what nothing is left something may have been there before. */
+	if (amount.bytes == 0 && amount.objects == 0 && !l->compares)
+		return;
+	leak = find_leak(l, p, s);
+	leak_amount_add(&leak->latest, &amount);
+	if (c->has_allocated)
+		leak->latest_allocated += variance_of(
+			p, s, values[c->allocated_space], values[c->allocated_objects]);
+}
+
 static void add_samples(struct leaks *l, const struct profile *p)
 {
-	const size_t space = index_of_type(p, "inuse_space");
-	const size_t objects = index_of_type(p, "inuse_objects");
+	const struct columns c = find_columns(p);
 
-	for (size_t i = 0; i < p->samples.count; i++) {
-		const struct profile_sample *s = &p->samples.items[i];
-		const int64_t *values = &p->values.items[s->first_value];
-		const struct leak_amount amount = { values[space], values[objects],
-			variance_of(p, s, values[space], values[objects]) };
-
-		if (amount.bytes || amount.objects)
-			leak_amount_add(&find_leak(l, p, s)->latest, &amount);
-	}
+	for (size_t i = 0; i < p->samples.count; i++)
+		add_sample(l, p, &p->samples.items[i], &c);
+	l->are_of_runs |= !c.has_allocated;
 }
 
 /* "": not told. */
@@ -217,13 +249,16 @@ void leaks_add(struct leaks *l, const struct profile *p)
 	for (size_t i = 0; i < l->items.count; i++) {
 		l->items.items[i].before = l->items.items[i].latest;
 		l->items.items[i].latest = (struct leak_amount){ .bytes = 0 };
+		l->items.items[i].latest_allocated = 0;
 	}
 	add_samples(l, p);
 	for (size_t i = 0; i < l->items.count; i++) {
 		struct leak *leak = &l->items.items[i];
 
-		if (l->profiles == 0)
+		if (l->profiles == 0) {
 			leak->first = leak->latest;
+			leak->first_allocated = leak->latest_allocated;
+		}
 		leak->shrank |= leak->latest.bytes < leak->before.bytes;
 	}
 	if (!l->program_before)
@@ -312,11 +347,21 @@ static int by_bytes_of_group(const void *a, const void *b)
 		((const struct leak_group *)b)->amount.bytes);
 }
 
-/* In one process, what is in use in both profiles is the same samples, and no error of growth. */
+/* Blocks that are in use in both profiles of a process are the same samples, and no error of its
+ * growth.  How many came and went in between?  What was allocated is what was freed and what has
+ * grown, so the variances of what came and of what went add up to this. */
 static double variance_of_growth(const struct leaks *l, const struct leak *leak)
 {
-	return l->are_of_runs ? leak->latest.variance + leak->first.variance :
-				fabs(leak->latest.variance - leak->first.variance);
+	const double grown = leak->latest.variance - leak->first.variance;
+	const double all = leak->latest.variance + leak->first.variance;
+
+	if (l->are_of_runs)
+		return all;
+	if (leak->is_unloaded) /* what comes was allocated before */
+		return fabs(grown);
+	return fmin(all,
+		fmax(fabs(grown),
+			2 * (leak->latest_allocated - leak->first_allocated) - grown));
 }
 
 void leaks_sum(struct leaks *l, const char *only)

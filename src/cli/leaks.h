@@ -27,6 +27,7 @@ struct leak {
 	VEC(char *) frames; /* "function file:line", leaf first */
 	/* In the first profile, the one before the last, the last. */
 	struct leak_amount first, before, latest;
+	double first_allocated, latest_allocated; /* variances of what was ever allocated */
 	bool shrank; /* from one profile to the next */
 	struct leak_amount amount; /* what leaks_sum() makes of it */
 };
@@ -46,7 +47,7 @@ struct leaks {
 	char *program, *program_before; /* of the last profile and the first, without folders */
 	uint32_t profiles;
 	int64_t start_ns; /* when the process of the last one began, since 1970 */
-	bool are_of_runs; /* not all of one process */
+	bool are_of_runs; /* not all of one process, or they do not tell what was allocated */
 	int64_t period; /* bytes between two samples, of the last profile; 1: exact */
 	struct leak_amount amount; /* of all groups */
 	int64_t unloaded_bytes;
