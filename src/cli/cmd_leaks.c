@@ -136,6 +136,10 @@ static void print_leaks(const struct leaks *l, size_t stacks)
 	}
 	print_amount(l, &l->amount, 0);
 	printf("in all\n");
+	if (l->stacks_by_chance) {
+		print_amount(l, &l->by_chance, 0);
+		printf("not counted: %u stacks whose growth may be chance\n", l->stacks_by_chance);
+	}
 }
 
 /* What is too low is no answer without this, so it is said to those who want no other, too. */

@@ -349,37 +349,105 @@ static int by_bytes_of_group(const void *a, const void *b)
 
 /* Blocks that are in use in both profiles of a process are the same samples, and no error of its
  * growth.  How many came and went in between?  What was allocated is what was freed and what has
- * grown, so the variances of what came and of what went add up to this. */
+ * grown, and so are the variances. */
+struct turnover {
+	double both; /* all that was in use before, and all that is */
+	double grown, freed;
+};
+
+static struct turnover turnover_of(const struct leak *leak)
+{
+	struct turnover t = { .both = leak->latest.variance + leak->first.variance,
+		.grown = leak->latest.variance - leak->first.variance };
+
+	t.freed = fmax(0, leak->latest_allocated - leak->first_allocated - t.grown);
+	return t;
+}
+
 static double variance_of_growth(const struct leaks *l, const struct leak *leak)
 {
-	const double grown = leak->latest.variance - leak->first.variance;
-	const double all = leak->latest.variance + leak->first.variance;
+	const struct turnover t = turnover_of(leak);
 
 	if (l->are_of_runs)
-		return all;
+		return t.both;
 	if (leak->is_unloaded) /* what comes was allocated before */
-		return fabs(grown);
-	return fmin(all,
-		fmax(fabs(grown),
-			2 * (leak->latest_allocated - leak->first_allocated) - grown));
+		return fabs(t.grown);
+	return fmin(t.both, fmax(fabs(t.grown), t.grown + 2 * t.freed));
+}
+
+#define DEVIATIONS_MIN 3 /* of a growth that is none by chance: one in 700 has more */
+
+/* Samples of as much before as now would differ so much.  Not at all if nothing was freed. */
+static double variance_by_chance(const struct leaks *l, const struct leak *leak)
+{
+	const struct turnover t = turnover_of(leak);
+
+	return l->are_of_runs ? t.both : fmin(t.both, 2 * t.freed);
+}
+
+static struct leak_balance *balance_of(struct leaks *l, const char *plugin)
+{
+	struct leak_balance *new;
+
+	for (size_t i = 0; i < l->balances.count; i++)
+		if (strcmp(l->balances.items[i].plugin, plugin) == 0)
+			return &l->balances.items[i];
+	new = VEC_PUSH(&l->balances);
+	new->plugin = plugin;
+	return new;
+}
+
+static void make_balances(struct leaks *l)
+{
+	for (size_t i = 0; i < l->items.count; i++) {
+		const struct leak *leak = &l->items.items[i];
+		struct leak_balance *balance = balance_of(l, leak->plugin);
+
+		if (leak->is_unloaded)
+			continue;
+		balance->bytes += (double)(leak->latest.bytes - leak->first.bytes);
+		balance->variance += variance_by_chance(l, leak);
+	}
+}
+
+/* Small growth of many stacks is none by chance when it is much together. */
+static bool may_be_chance(struct leaks *l, const struct leak *leak)
+{
+	const struct leak_balance *balance = balance_of(l, leak->plugin);
+
+	return !leak->is_unloaded &&
+		(double)leak->amount.bytes < DEVIATIONS_MIN * sqrt(variance_by_chance(l, leak)) &&
+		balance->bytes < DEVIATIONS_MIN * sqrt(balance->variance);
+}
+
+/* AMOUNT of LEAK is what it has grown. */
+static void make_growth(const struct leaks *l, struct leak *leak)
+{
+	leak->amount.bytes -= leak->first.bytes;
+	leak->amount.objects -= leak->first.objects;
+	leak->amount.variance = variance_of_growth(l, leak);
 }
 
 void leaks_sum(struct leaks *l, const char *only)
 {
+	if (l->profiles > 1)
+		make_balances(l);
 	for (uint32_t i = 0; i < l->items.count; i++) {
 		struct leak *leak = &l->items.items[i];
 		struct leak_group *group;
 
 		leak->amount = leak->latest;
-		if (l->profiles > 1) {
-			leak->amount.bytes -= leak->first.bytes;
-			leak->amount.objects -= leak->first.objects;
-			leak->amount.variance = variance_of_growth(l, leak);
-		}
+		if (l->profiles > 1)
+			make_growth(l, leak);
 		if (leak->amount.bytes < 0 || (l->profiles > 1 && leak->shrank) ||
 			(leak->amount.bytes == 0 && leak->amount.objects <= 0) ||
 			(only && strcmp(only, leak->plugin) != 0))
 			continue;
+		if (l->profiles > 1 && may_be_chance(l, leak)) {
+			leak_amount_add(&l->by_chance, &leak->amount);
+			l->stacks_by_chance++;
+			continue;
+		}
 		group = group_of(l, leak);
 		*VEC_PUSH(&group->leaks) = i;
 		leak_amount_add(&group->amount, &leak->amount);
@@ -406,6 +474,7 @@ void leaks_free(struct leaks *l)
 		VEC_FREE(&l->groups.items[i].leaks);
 	VEC_FREE(&l->items);
 	VEC_FREE(&l->groups);
+	VEC_FREE(&l->balances);
 	table_free(&l->by_key);
 	free(l->program);
 	free(l->program_before);

@@ -39,17 +39,27 @@ struct leak_group {
 	VEC(uint32_t) leaks; /* indices, most bytes first */
 };
 
+/* How much more a plugin holds, as far as it is loaded, with what its stacks hold less. */
+struct leak_balance {
+	const char *plugin; /* borrowed */
+	double bytes;
+	double variance; /* if it held the same all the time */
+};
+
 struct leaks {
 	VEC(struct leak) items;
 	VEC(struct leak_group) groups; /* most bytes first */
+	VEC(struct leak_balance) balances;
 	struct table by_key;
 	bool compares; /* several profiles, and maybe builds, by the names of their functions */
 	char *program, *program_before; /* of the last profile and the first, without folders */
 	uint32_t profiles;
 	int64_t start_ns; /* when the process of the last one began, since 1970 */
-	bool are_of_runs; /* not all of one process, or they do not tell what was allocated */
+	bool are_of_runs; /* of several processes; or what was allocated is not told */
 	int64_t period; /* bytes between two samples, of the last profile; 1: exact */
 	struct leak_amount amount; /* of all groups */
+	struct leak_amount by_chance; /* growth that is in no group, since it need not be any */
+	uint32_t stacks_by_chance;
 	int64_t unloaded_bytes;
 };
 
@@ -65,7 +75,8 @@ bool leaks_are_of_one_program(const struct leaks *l);
 bool leaks_profile_tells_of(const struct profile *p, const char *name);
 
 /* After the last one.  With one profile, what is in use; with several, what has grown from the
- * first to the last, of stacks that never shrank in between.  ONLY: of this plugin; NULL: all. */
+ * first to the last, of stacks that never shrank in between, by more than samples differ.  ONLY: of
+ * this plugin; NULL: all. */
 void leaks_sum(struct leaks *l, const char *only);
 
 void leaks_free(struct leaks *l);

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include <check.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,6 +107,7 @@ static double deviation_of_growth(
 	hold_of("grow", "/p/a.so", "aa", later_allocated, 100000, 1);
 	end();
 	leaks_sum(&leaks, NULL);
+	leak_amount_add(&leaks.amount, &leaks.by_chance);
 	ck_assert_int_eq(leaks.amount.bytes, 10000);
 	return sqrt(leaks.amount.variance) / sqrt(PERIOD);
 }
@@ -134,6 +136,73 @@ START_TEST(two_runs_err_independently)
 {
 	ck_assert_double_eq_tol(
 		deviation_of_growth(500000, 510000, 7, 8), sqrt(190000), 0.5);
+}
+END_TEST
+
+/* COUNT stacks held, and hold NOW of the blocks of one byte that they allocate and free. */
+static void turn_over(int count, const int64_t *now, bool later)
+{
+	begin("host", 7);
+	for (int i = 0; i < count; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "f%d", i);
+		hold_of(name, "/p/a.so", "aa", later ? 900000 : 500000, later ? now[i] : 9000,
+			1);
+	}
+	end();
+}
+
+START_TEST(growth_by_chance_is_not_counted)
+{
+	static const int64_t now[] = { 14000, 9000, 4000, 30000 }; /* deviations of 4242 */
+
+	leaks.compares = true;
+	turn_over(ARRAY_SIZE(now) - 1, now, false);
+	turn_over(ARRAY_SIZE(now) - 1, now, true);
+	leaks_sum(&leaks, NULL);
+	ck_assert_uint_eq(leaks.groups.count, 0);
+	ck_assert_int_eq(leaks.amount.bytes, 0);
+	ck_assert_uint_eq(leaks.stacks_by_chance, 1);
+	ck_assert_int_eq(leaks.by_chance.bytes, 5000);
+	tear_down();
+
+	leaks.compares = true;
+	turn_over(ARRAY_SIZE(now), now, false);
+	turn_over(ARRAY_SIZE(now), now, true);
+	leaks_sum(&leaks, NULL);
+	ck_assert_uint_eq(leaks.groups.count, 1);
+	ck_assert_int_eq(leaks.amount.bytes, 21000);
+}
+END_TEST
+
+START_TEST(a_little_growth_of_many_stacks_is_counted)
+{
+	int64_t now[100];
+
+	for (size_t i = 0; i < ARRAY_SIZE(now); i++)
+		now[i] = 11000;
+	leaks.compares = true;
+	turn_over(ARRAY_SIZE(now), now, false);
+	turn_over(ARRAY_SIZE(now), now, true);
+	leaks_sum(&leaks, NULL);
+	ck_assert_int_eq(leaks.amount.bytes, 200000);
+	ck_assert_uint_eq(leaks.stacks_by_chance, 0);
+}
+END_TEST
+
+START_TEST(what_was_never_freed_has_grown)
+{
+	leaks.compares = true;
+	begin("host", 7);
+	hold("other", "/p/a.so", "aa", 100, 1);
+	end();
+	begin("host", 7);
+	hold("other", "/p/a.so", "aa", 100, 1);
+	hold("new", "/p/a.so", "aa", 1, 1);
+	end();
+	leaks_sum(&leaks, NULL);
+	ck_assert_int_eq(leaks.amount.bytes, 1);
 }
 END_TEST
 
@@ -202,6 +271,9 @@ int main(void)
 	tcase_add_test(tests, what_came_and_what_went_err_both);
 	tcase_add_test(tests, what_came_and_went_at_once_does_not_err);
 	tcase_add_test(tests, two_runs_err_independently);
+	tcase_add_test(tests, growth_by_chance_is_not_counted);
+	tcase_add_test(tests, a_little_growth_of_many_stacks_is_counted);
+	tcase_add_test(tests, what_was_never_freed_has_grown);
 	tcase_add_test(tests, builds_are_told_apart_unless_they_are_compared);
 	tcase_add_test(tests,
 		programs_are_two_when_neither_their_names_nor_any_stack_are_the_same);
