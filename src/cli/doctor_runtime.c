@@ -158,6 +158,22 @@ static void check_deep_binding(
 			"linked with -Bsymbolic: it asks itself first, as with RTLD_DEEPBIND");
 }
 
+/* One that calls malloc is seen there, as libstdc++'s; an allocator's own is seen itself. */
+static void check_operators(const struct doctor_case *c, struct findings *f, const char *name)
+{
+	static const char *const doors[] = { "malloc", "calloc", "realloc", "memalign",
+		"aligned_alloc", "posix_memalign" };
+	const struct dynamic *d = &c->library->dynamic;
+	bool calls_malloc = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(doors); i++)
+		calls_malloc |= imports(d, doors[i]);
+	if (dynamic_defines(d, "_Znwm") && !has_allocator(c->library) && !calls_malloc)
+		findings_add(f, FINDING_NOTE, name,
+			"exports its own operator new, which takes no memory from malloc: heap "
+			"profiles lack what it gives");
+}
+
 static const char *first_unique(const struct dynamic *d)
 {
 	struct dynamic_symbol symbol;
@@ -193,6 +209,7 @@ const struct doctor_check_row doctor_runtime_checks[] = {
 	{ "copies", check_copies },
 	{ "c++-mix", check_mix },
 	{ "deepbind", check_deep_binding },
+	{ "operators", check_operators },
 	{ "unload", check_unload },
 	{ .name = NULL },
 };

@@ -166,6 +166,15 @@ $cc -rdynamic -fno-builtin allocator.c host.c -o host_allocates
 doctor 3 --host=host_allocates takes.so
 has '^finding +deepbind +host_allocates has its own malloc'
 
+echo 'static char pool[99]; void *_Znwm(unsigned long n) { return pool + n; }' >pool.c
+build pool pool.c
+doctor 0 pool.so
+has '^note +operators +exports its own operator new.*: heap profiles lack'
+echo 'void *malloc(unsigned long); void *_Znwm(unsigned long n) { return malloc(n); }' >counting.c
+build counting counting.c
+doctor 0 counting.so
+has_not '^note +operators'
+
 echo 'extern "C" void thrower() { throw 1; }' >thrower.cc
 if ${CXX:-c++} -g -shared -fPIC -Wl,--build-id -static-libstdc++ thrower.cc -o copy.so 2>/dev/null; then
 	doctor 3 copy.so
