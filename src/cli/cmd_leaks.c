@@ -138,7 +138,8 @@ static void print_leaks(const struct leaks *l, size_t stacks)
 	printf("in all\n");
 	if (l->stacks_by_chance) {
 		print_amount(l, &l->by_chance, 0);
-		printf("not counted: %u stacks whose growth may be chance\n", l->stacks_by_chance);
+		printf("not counted: %u stack%s whose growth may be chance\n", l->stacks_by_chance,
+			l->stacks_by_chance == 1 ? "" : "s");
 	}
 }
 

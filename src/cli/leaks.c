@@ -268,7 +268,8 @@ void leaks_add(struct leaks *l, const struct profile *p)
 	l->are_of_runs |= l->profiles && p->time_ns != l->start_ns;
 	l->start_ns = p->time_ns;
 	l->profiles++;
-	l->period = p->period;
+	if (p->period > l->period)
+		l->period = p->period;
 }
 
 bool leaks_are_of_one_program(const struct leaks *l)

@@ -56,7 +56,7 @@ struct leaks {
 	uint32_t profiles;
 	int64_t start_ns; /* when the process of the last one began, since 1970 */
 	bool are_of_runs; /* of several processes; or what was allocated is not told */
-	int64_t period; /* bytes between two samples, of the last profile; 1: exact */
+	int64_t period; /* bytes between two samples, the greatest of all; 1: exact */
 	struct leak_amount amount; /* of all groups */
 	struct leak_amount by_chance; /* growth that is in no group, since it need not be any */
 	uint32_t stacks_by_chance;

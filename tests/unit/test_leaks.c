@@ -139,6 +139,23 @@ START_TEST(two_runs_err_independently)
 }
 END_TEST
 
+START_TEST(what_is_exact_has_grown_from_an_estimate_with_its_error)
+{
+	leaks.compares = true;
+	begin("host", 7);
+	hold("f", "/p/a.so", "aa", 10000, 1);
+	end();
+	begin("host", 8);
+	p->period = 1;
+	hold("f", "/p/a.so", "aa", 90000, 1);
+	end();
+	leaks_sum(&leaks, NULL);
+	ck_assert_int_eq(leaks.period, PERIOD);
+	ck_assert_int_eq(leaks.amount.bytes, 80000);
+	ck_assert_double_eq_tol(sqrt(leaks.amount.variance), sqrt(PERIOD) * 100, 5);
+}
+END_TEST
+
 /* COUNT stacks held, and hold NOW of the blocks of one byte that they allocate and free. */
 static void turn_over(int count, const int64_t *now, bool later)
 {
@@ -271,6 +288,7 @@ int main(void)
 	tcase_add_test(tests, what_came_and_what_went_err_both);
 	tcase_add_test(tests, what_came_and_went_at_once_does_not_err);
 	tcase_add_test(tests, two_runs_err_independently);
+	tcase_add_test(tests, what_is_exact_has_grown_from_an_estimate_with_its_error);
 	tcase_add_test(tests, growth_by_chance_is_not_counted);
 	tcase_add_test(tests, a_little_growth_of_many_stacks_is_counted);
 	tcase_add_test(tests, what_was_never_freed_has_grown);
