@@ -100,14 +100,22 @@ NOINLINE bool alloc_sampler_takes(size_t size)
 
 /* --- samples --- */
 
-/* The filter as it was when BLOCK was surely still among the live ones. */
+static void add_live(struct spool_writer *spool, const struct spool_live *live)
+{
+	if (!spool_add_live(spool, live, thread_self.tid))
+		return;
+	if (is_fine)
+		live_filter_keep(live->address);
+	else
+		live_filter_add(live->address);
+}
+
 static bool remove_live(struct spool_writer *spool, const void *block, struct spool_live *was)
 {
-	struct live_filter *filter = __atomic_load_n(&live_filter_current, __ATOMIC_SEQ_CST);
-
 	if (!spool_remove_live(spool, (uint64_t)block, thread_self.tid, was))
 		return false;
-	live_filter_remove(filter, (uint64_t)block);
+	if (!is_fine)
+		live_filter_remove((uint64_t)block);
 	probe_free((uint64_t)block);
 	spool_count(spool, SPOOL_COUNT_HEAP_FREES, 1);
 	return true;
@@ -250,8 +258,7 @@ NOINLINE void alloc_sampler_record(const void *block, size_t size, const uint64_
 		remove_live(spool, block, &stale); /* freed past our hooks */
 	weight = heap_weight_of(size, rate_bytes);
 	spool_add_allocation(spool, live.stack, weight);
-	if (spool_add_live(spool, &live, thread_self.tid))
-		live_filter_add(spool, live.address);
+	add_live(spool, &live);
 	probe_alloc(live.address, size, weight.bytes);
 }
 
@@ -280,8 +287,7 @@ void alloc_sampler_put_back(const struct spool_live *was)
 	if (!spool)
 		return;
 	spool_count(spool, SPOOL_COUNT_HEAP_FREES, (uint64_t)-1);
-	if (spool_add_live(spool, was, thread_self.tid))
-		live_filter_add(spool, was->address);
+	add_live(spool, was);
 }
 
 /* --- start and stop --- */
@@ -302,7 +308,6 @@ void alloc_sampler_start(struct spool_writer *spool, bool generations)
 		return;
 	random_state = hash_mix(__rdtsc() ^ (uint64_t)&spool);
 	is_fine = spool->heap->rate_bytes <= FINE_RATE_BYTES;
-	live_filter_start(spool, is_fine);
 	begin(spool);
 }
 
@@ -310,12 +315,10 @@ void alloc_sampler_stop(void)
 {
 	__atomic_store_n(&recording, NULL, __ATOMIC_SEQ_CST);
 	is_over = true;
-	live_filter_stop();
 }
 
 void alloc_sampler_restart_in_child(struct spool_writer *spool)
 {
-	live_filter_restart_in_child();
 	if (!spool->heap)
 		return;
 	random_state = hash_mix(random_state ^ __rdtsc());

@@ -175,20 +175,6 @@ bool spool_remove_mapping(struct spool_writer *w, uint64_t start, uint64_t end, 
 	return false;
 }
 
-void spool_each_live(const struct spool_writer *w,
-	void (*visit)(uint64_t address, void *context), void *context)
-{
-	const uint32_t count = __atomic_load_n(&w->live_used, __ATOMIC_SEQ_CST);
-
-	for (uint32_t slot = 0; slot < count; slot++) {
-		const uint64_t address =
-			__atomic_load_n(&w->live[slot].address, __ATOMIC_SEQ_CST);
-
-		if (address > SPOOL_LIVE_BUSY && !(address & SPOOL_LIVE_MAPPING))
-			visit(address, context);
-	}
-}
-
 /* --- start, fork, end --- */
 
 static size_t links_size(const struct spool_writer *w)

@@ -26,9 +26,6 @@ void spool_prefetch_live(const struct spool_writer *w, uint64_t address);
 /* The same for some mapping that has a part between START and END. */
 bool spool_remove_mapping(struct spool_writer *w, uint64_t start, uint64_t end, uint32_t thread,
 	struct spool_live *was);
-/* Call VISIT with the address of each block. */
-void spool_each_live(const struct spool_writer *w,
-	void (*visit)(uint64_t address, void *context), void *context);
 
 /* Parts of spool_create() (0 or -errno), of spool_abandon() and of spool_inherit(). */
 int spool_start_live(struct spool_writer *w) MUST_CHECK;

@@ -56,11 +56,9 @@ static bool add(uint64_t address, uint64_t size, uint32_t stack)
 
 static bool remove_live(uint64_t address, struct spool_live *was)
 {
-	struct live_filter *filter = live_filter_current;
-
 	if (!spool_remove_live(&w, address, 0, was))
 		return false;
-	live_filter_remove(filter, address);
+	live_filter_remove(address);
 	return true;
 }
 
@@ -368,7 +366,7 @@ static void *come_and_go(void *argument)
 
 		spool_add_allocation(&w, slot, (struct heap_weight){ HEAP_OBJECT, i });
 		ck_assert(add(own + i * 16, i, slot));
-		live_filter_add(&w, own + i * 16);
+		live_filter_add(own + i * 16);
 		if (i <= HELD)
 			continue;
 		ck_assert(live_filter_has((void *)(own + (i - HELD) * 16)));
@@ -387,7 +385,6 @@ START_TEST(threads_that_allocate_and_free_at_once_lose_and_invent_nothing)
 	struct spool_reader *r;
 	size_t stacks = 0;
 
-	live_filter_start(&w, false);
 	pthread_barrier_init(&together, NULL, THREADS);
 	for (uintptr_t i = 0; i < THREADS; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, come_and_go, (void *)i), 0);
@@ -442,7 +439,6 @@ START_TEST(at_no_moment_is_more_in_use_than_was_allocated)
 	pthread_t reader, worker;
 	size_t reads = 0;
 
-	live_filter_start(&w, false);
 	is_over = false;
 	pthread_barrier_init(&together, NULL, 1);
 	ck_assert_int_eq(pthread_create(&reader, NULL, read_all_the_time, &reads), 0);
@@ -497,55 +493,71 @@ END_TEST
 
 /* --- the filter --- */
 
+/* A block of SIZE bytes in a heap that begins at 1 MiB: the NUMBERth. */
+static uint64_t block_of(uint64_t number, uint64_t size)
+{
+	return (1 << 20) + number * size;
+}
+
+static uint32_t count_known(uint64_t count, uint64_t size)
+{
+	uint32_t known = 0;
+
+	for (uint64_t i = 0; i < count; i++)
+		known += live_filter_has((void *)block_of(i, size));
+	return known;
+}
+
 START_TEST(the_filter_knows_every_live_one_and_few_others)
 {
-	const uint32_t slot = intern(&w, 1, 1);
-	struct spool_live was;
-	uint32_t wrong = 0;
+	/* Of a heap of 1 GiB, a block in 512 KiB on average. */
+	const uint64_t blocks = (1 << 30) / 48;
 
-	live_filter_stop();
-	ck_assert(!live_filter_has((void *)0x1000));
-	live_filter_start(&w, false);
-	/* A thousand at a time; at last 5,000, so that it grows. */
-	for (uint64_t i = 1; i <= 100000; i++) {
-		ck_assert(add(hash_mix(i) & ~(uint64_t)15, i, slot));
-		live_filter_add(&w, hash_mix(i) & ~(uint64_t)15);
-		if (i > 1000 && i <= 96000)
-			ck_assert(remove_live(hash_mix(i - 1000) & ~(uint64_t)15, &was));
-	}
-	for (uint64_t i = 96000; i <= 100000; i++)
-		ck_assert(live_filter_has((void *)(hash_mix(i) & ~(uint64_t)15)));
-	for (uint64_t i = 1; i <= 10000; i++)
-		wrong += live_filter_has((void *)(hash_mix(i + 1000000) & ~(uint64_t)15));
-	ck_assert_uint_lt(wrong, 1000);
+	ck_assert_uint_eq(count_known(1000, 48), 0);
+	for (uint64_t i = 0; i < 2048; i++)
+		live_filter_add(block_of(hash_mix(i) % blocks, 48));
+	for (uint64_t i = 0; i < 2048; i++)
+		ck_assert(live_filter_has((void *)block_of(hash_mix(i) % blocks, 48)));
+	ck_assert_uint_lt(count_known(blocks, 48), blocks / 200);
+}
+END_TEST
+
+START_TEST(the_filter_tells_big_blocks_apart_that_begin_alike)
+{
+	for (uint64_t i = 0; i < 4000; i += 2)
+		live_filter_add(block_of(i, 1 << 20) + 16);
+	for (uint64_t i = 1; i < 4000; i += 2)
+		ck_assert(!live_filter_has((void *)(block_of(i, 1 << 20) + 16)));
 }
 END_TEST
 
 START_TEST(the_filter_forgets_what_was_freed)
 {
-	const uint32_t slot = intern(&w, 1, 1);
-	struct spool_live was;
-	uint32_t known = 0;
-
-	live_filter_start(&w, false);
-	for (uint64_t i = 1; i <= 1000; i++) {
-		ck_assert(add(i * 16, i, slot));
-		live_filter_add(&w, i * 16);
-	}
-	for (uint64_t i = 1; i <= 1000; i++)
-		ck_assert(remove_live(i * 16, &was));
-	for (uint64_t i = 1; i <= 100000; i++)
-		known += live_filter_has((void *)(i * 16));
-	ck_assert_uint_eq(known, 0);
+	for (uint64_t i = 0; i < 1000; i++)
+		live_filter_add(block_of(i, 16));
+	ck_assert_uint_eq(count_known(1000, 16), 1000);
+	for (uint64_t i = 0; i < 1000; i++)
+		live_filter_remove(block_of(i, 16));
+	ck_assert_uint_eq(count_known(100000, 16), 0);
 }
 END_TEST
 
-START_TEST(where_every_block_is_sampled_the_filter_says_yes)
+START_TEST(what_lies_too_closely_to_be_counted_is_never_denied)
 {
-	live_filter_start(&w, true);
-	ck_assert(live_filter_has((void *)0x1000));
-	live_filter_stop();
-	ck_assert(!live_filter_has((void *)0x1000));
+	for (int i = 0; i < 1000; i++)
+		live_filter_add(block_of(0, 16));
+	for (int i = 0; i < 999; i++)
+		live_filter_remove(block_of(0, 16));
+	ck_assert(live_filter_has((void *)block_of(0, 16)));
+}
+END_TEST
+
+START_TEST(what_the_filter_keeps_it_never_denies)
+{
+	live_filter_keep(block_of(0, 16));
+	live_filter_remove(block_of(0, 16));
+	ck_assert(live_filter_has((void *)block_of(0, 16)));
+	ck_assert(!live_filter_has((void *)block_of(100, 16)));
 }
 END_TEST
 
@@ -580,8 +592,10 @@ int main(void)
 	tcase_add_test(threads, at_no_moment_is_more_in_use_than_was_allocated);
 
 	tcase_add_test(filter, the_filter_knows_every_live_one_and_few_others);
+	tcase_add_test(filter, the_filter_tells_big_blocks_apart_that_begin_alike);
 	tcase_add_test(filter, the_filter_forgets_what_was_freed);
-	tcase_add_test(filter, where_every_block_is_sampled_the_filter_says_yes);
+	tcase_add_test(filter, what_lies_too_closely_to_be_counted_is_never_denied);
+	tcase_add_test(filter, what_the_filter_keeps_it_never_denies);
 
 	TCase *const cases[] = { weights, tables, threads, filter };
 
