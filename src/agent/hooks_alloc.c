@@ -36,9 +36,10 @@ static NOINLINE void *calloc_when_due(size_t count, size_t size, size_t size_byt
 
 EXPORT void *calloc(size_t count, size_t size)
 {
-	size_t size_bytes;
+	/* Where this overflows the call fails, and nothing is recorded. */
+	const size_t size_bytes = count * size;
 
-	if (!__builtin_mul_overflow(count, size, &size_bytes) && alloc_sampler_is_due(size_bytes))
+	if (alloc_sampler_is_due(size_bytes))
 		return calloc_when_due(count, size, size_bytes);
 	return real_alloc.calloc(count, size);
 }
