@@ -5,6 +5,8 @@
  *     allocate portable	those of them that every allocator has, and answers alike
  *     allocate maps	mmap, munmap, mremap, sbrk in whole and in part, told as "doors" are
  *     allocate errors	calls that fail, or are odd; what came of them goes to stdout
+ *     allocate odd	the same, of such that only glibc's allocator survives
+ *     allocate moments	before main and behind it, around fork, at a thread's end, in a handler
  *     allocate sites	eight call sites in eight threads, small and large, kept and freed
  *     allocate idle	64 MiB kept in 1000 blocks, then waits for its stdin to end
  *     allocate fork	1000 blocks kept; a child frees half of them and keeps 100 of its own
@@ -13,7 +15,7 @@
  *     allocate churn	four threads that allocate, grow and free until they are killed; what they
  *		hold stands in the file TRUTH: bytes of each thread, uint64_t
  *
- * "doors" and "sites" print the truth, a line per function:
+ * "doors", "moments" and "sites" print the truth, a line per function:
  *     NAME ALLOCATED_OBJECTS ALLOCATED_BYTES IN_USE_OBJECTS IN_USE_BYTES
  * Compiled without optimisation of allocator calls (-fno-builtin).
  */
@@ -110,8 +112,42 @@ DOOR(memalign, 200, memalign(32, 200))
 DOOR(valloc, 5000, valloc(5000))
 DOOR(pvalloc, 100, pvalloc(100))
 DOOR(strdup, 12, strdup("hello world"))
+DOOR(strndup, 6, strndup("hello world", 5))
 DOOR(large, 3 << 20, malloc(3 << 20))
 DOOR(posix_memalign, 777, by_posix_memalign(4096, 777))
+
+/* Where there are none, free: only we bring them. */
+extern void free_sized(void *block, size_t size) __attribute__((weak));
+extern void free_aligned_sized(void *block, size_t alignment, size_t size) __attribute__((weak));
+extern void cfree(void *block) __attribute__((weak));
+
+static SITE void door_freed(struct truth *t)
+{
+	for (int i = 0; i < TIMES; i++) {
+		void *sized = malloc(901), *aligned = aligned_alloc(64, 128), *old = malloc(33);
+
+		if (!sized || !aligned || !old)
+			abort();
+		took(t, 901);
+		took(t, 128);
+		took(t, 33);
+		if (free_sized)
+			free_sized(sized, 901);
+		else
+			free(sized);
+		if (free_aligned_sized)
+			free_aligned_sized(aligned, 64, 128);
+		else
+			free(aligned);
+		if (cfree)
+			cfree(old);
+		else
+			free(old);
+		gave(t, 901);
+		gave(t, 128);
+		gave(t, 33);
+	}
+}
 
 /* Growing, in place or not, frees the old size and allocates the new one. */
 static SITE void door_realloc(struct truth *t)
@@ -194,14 +230,17 @@ static void some_doors(bool all)
 		void (*run)(struct truth *t);
 	} rows[] = { ROW(malloc), ROW(malloc_0), ROW(calloc), ROW(realloc_null),
 		ROW(reallocarray_null), ROW(aligned_alloc), ROW(memalign), ROW(valloc),
-		ROW(pvalloc), ROW(strdup), ROW(large), ROW(posix_memalign), ROW(realloc),
+		ROW(pvalloc), ROW(strdup), ROW(strndup), ROW(freed), ROW(large),
+		ROW(posix_memalign), ROW(realloc),
 		ROW(realloc_odd), { "door_other_thread", with_other_thread } };
 #undef ROW
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct truth t = { .objects = 0 };
 
-		if (!all && (rows[i].run == door_pvalloc || rows[i].run == door_realloc_odd))
+		/* libc's cfree stays libc's beside another allocator. */
+		if (!all && (rows[i].run == door_pvalloc || rows[i].run == door_realloc_odd ||
+				    rows[i].run == door_freed))
 			continue;
 		rows[i].run(&t);
 		tell(rows[i].name, &t);
@@ -386,6 +425,132 @@ static void errors(void)
 		printf("aligned: %d\n", (int)((uintptr_t)block % 4096));
 		free(block);
 		block = &block;
+	}
+}
+
+static void *no_block(int error)
+{
+	errno = error;
+	return NULL;
+}
+
+static void odd(void)
+{
+	volatile size_t most = SIZE_MAX, half = (size_t)1 << 63, none = 0, three = 3;
+	void *block = &block;
+
+	for (int i = 0; i < 3; i++) {
+		SHOW(aligned_alloc(none, 10));
+		SHOW(aligned_alloc(three, 10));
+		SHOW(aligned_alloc(48, 96));
+		SHOW(aligned_alloc(4096, none));
+		SHOW(aligned_alloc(half, 16));
+		SHOW(aligned_alloc(most, 16));
+		SHOW(memalign(none, 10));
+		SHOW(memalign(48, 10));
+		SHOW(memalign(most, 10));
+		SHOW(valloc(none));
+		SHOW(pvalloc(none));
+		SHOW(pvalloc(most));
+		SHOW(pvalloc(most - 4096));
+		SHOW(realloc(NULL, none));
+		SHOW(reallocarray(NULL, none, most));
+		SHOW(reallocarray(NULL, most, most));
+		SHOW(calloc(none, none));
+		SHOW(realloc(malloc(100), none));
+		SHOW(reallocarray(malloc(100), none, 10));
+		SHOW(no_block(posix_memalign(&block, none, 10)));
+		SHOW(no_block(posix_memalign(&block, 4, 10)));
+		SHOW(no_block(posix_memalign(&block, 24, 10)));
+		printf("block %d\n", block == &block);
+		SHOW(posix_memalign(&block, 64, none) ? NULL : block);
+		block = &block;
+		printf("usable: %d\n", (int)malloc_usable_size(NULL));
+	}
+}
+
+/* --- moments --- */
+
+#define MOMENT_BYTES 500
+
+/* Two blocks, one of which stays. */
+static inline __attribute__((always_inline)) void hold_one_of_two(void)
+{
+	hold(malloc(MOMENT_BYTES));
+	free(malloc(MOMENT_BYTES));
+}
+
+#define MOMENT(name)                                                                            \
+	static SITE void moment_##name(void)                                                    \
+	{                                                                                       \
+		hold_one_of_two();                                                              \
+	}
+MOMENT(constructor)
+MOMENT(destructor)
+MOMENT(atexit)
+MOMENT(prepare)
+MOMENT(parent)
+MOMENT(child)
+MOMENT(handler)
+MOMENT(thread_end)
+
+static bool tells_moments;
+
+__attribute__((constructor)) static void begin_moments(int argc, char **argv)
+{
+	tells_moments = argc == 2 && strcmp(argv[1], "moments") == 0;
+	if (tells_moments)
+		moment_constructor();
+}
+
+__attribute__((destructor)) static void end_moments(void)
+{
+	if (tells_moments)
+		moment_destructor();
+}
+
+static void on_signal(int number)
+{
+	(void)number;
+	moment_handler();
+}
+
+static void on_thread_end(void *value)
+{
+	(void)value;
+	moment_thread_end();
+}
+
+static void *set_key(void *key)
+{
+	pthread_setspecific(*(pthread_key_t *)key, key);
+	return NULL;
+}
+
+static void moments(void)
+{
+	static const char *const names[] = { "constructor", "destructor", "atexit", "prepare",
+		"parent", "handler", "thread_end" };
+	const struct truth t = { 2, 2 * MOMENT_BYTES, 1, MOMENT_BYTES };
+	pthread_t thread;
+	pthread_key_t key;
+	pid_t child;
+	char name[40];
+
+	signal(SIGUSR1, on_signal);
+	raise(SIGUSR1);
+	if (atexit(moment_atexit) || pthread_atfork(moment_prepare, moment_parent, moment_child) ||
+		pthread_key_create(&key, on_thread_end) ||
+		pthread_create(&thread, NULL, set_key, &key))
+		abort();
+	pthread_join(thread, NULL);
+	child = fork();
+	if (child == 0)
+		_exit(0);
+	waitpid(child, NULL, 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(name, sizeof(name), "moment_%s", names[i]);
+		tell(name, &t);
 	}
 }
 
@@ -645,7 +810,8 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} rows[] = { { "doors", doors }, { "portable", portable }, { "maps", maps },
-		{ "errors", errors }, { "sites", all_sites }, { "idle", wait_idly },
+		{ "errors", errors }, { "odd", odd }, { "moments", moments },
+		{ "sites", all_sites }, { "idle", wait_idly },
 		{ "fork", fork_once }, { "clone", clone_once }, { "crowd", crowd },
 		{ "churn", churn_for_ever } };
 
@@ -654,7 +820,7 @@ int main(int argc, char **argv)
 			rows[i].run();
 			return 0;
 		}
-	fprintf(stderr, "usage: allocate doors|portable|maps|errors|sites|idle|fork|clone|crowd|"
-			"churn\n");
+	fprintf(stderr, "usage: allocate doors|portable|maps|errors|odd|moments|sites|idle|fork|"
+			"clone|crowd|churn\n");
 	return 2;
 }

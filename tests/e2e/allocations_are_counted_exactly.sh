@@ -27,11 +27,21 @@ cmp plain alone.out || fail "the agent alone changes what it prints"
 as_told alone plain
 [ ! -e alone.heap.pb.gz ] || fail "a heap profile alone has another name than asked for"
 
-"$helpers/allocate" errors >plain_errors
-for settings in heap=1 heap=100 heap=512k heap=off; do
-	preload "cpu=off,$settings,file=$work/errors.pb.gz" "$helpers/allocate" errors >errors.out 2>&1
-	cmp plain_errors errors.out || fail "$settings: errors are not what they are without us"
+for calls in errors odd; do
+	"$helpers/allocate" $calls >plain_errors
+	for settings in heap=1 heap=100 heap=512k heap=off; do
+		preload "cpu=off,$settings,file=$work/errors.pb.gz" "$helpers/allocate" $calls >errors.out 2>&1
+		cmp plain_errors errors.out || fail "$settings: $calls are not what they are without us"
+	done
 done
+
+# --- moments: constructors, destructors, handlers of exit, fork, signals and a thread's end ---
+
+"$helpers/allocate" moments >plain_moments
+[ "$(wc -l <plain_moments)" -eq 7 ] || fail "allocate told too little: $(cat plain_moments)"
+record_well moments --heap --heap-interval=1 -- "$helpers/allocate" moments
+cmp plain_moments moments.out || fail "record changes what is printed of moments"
+as_told moments plain_moments
 
 # --- mappings: recorded each, when asked for, at any interval ---
 
