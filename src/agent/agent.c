@@ -240,7 +240,8 @@ static void start_heap(void)
 		return;
 	if (unseen[0])
 		spool_append_text(spool, SPOOL_TEXT_HEAP_UNSEEN, unseen);
-	mappings_are_recorded = some_are_seen && settings.mmap;
+	if (some_are_seen && settings.mmap)
+		mappings_start();
 	if (some_are_seen)
 		alloc_sampler_start(spool, settings.generations);
 	else if (settings.verbose && settings.cpu_off)

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "agent/libc_kind.h"
+#include "agent/loaded_object.h"
 #include "base/compiler.h"
 #include "base/syscalls.h"
 
@@ -175,6 +176,18 @@ struct dl_definition dl_symbols_find_from(const struct link_map *library, const 
 
 extern const char __ehdr_start HIDDEN; /* of this library */
 
+static struct symbols symbols_in(const struct dl_phdr_info *library)
+{
+	for (size_t i = 0; i < library->dlpi_phnum; i++) {
+		const Elf64_Phdr *part = &library->dlpi_phdr[i];
+
+		if (part->p_type == PT_DYNAMIC)
+			return symbols_of((const void *)(library->dlpi_addr + part->p_vaddr),
+				library->dlpi_addr);
+	}
+	return (struct symbols){ .bias = library->dlpi_addr };
+}
+
 /* musl's list of libraries, which is in the order of its search. */
 struct search {
 	const char *name;
@@ -185,18 +198,11 @@ struct search {
 static int search_library(struct dl_phdr_info *library, size_t size, void *context)
 {
 	struct search *search = context;
-	struct symbols s;
+	const struct symbols s = symbols_in(library);
 
 	(void)size;
-	for (size_t i = 0; search->is_past_own && i < library->dlpi_phnum; i++) {
-		const Elf64_Phdr *part = &library->dlpi_phdr[i];
-
-		if (part->p_type != PT_DYNAMIC)
-			continue;
-		s = symbols_of((const void *)(library->dlpi_addr + part->p_vaddr),
-			library->dlpi_addr);
+	if (search->is_past_own)
 		search->found = find_function(&s, search->name);
-	}
 	if (library->dlpi_addr == (uint64_t)&__ehdr_start)
 		search->is_past_own = true;
 	return search->found != NULL;
@@ -231,6 +237,41 @@ void *dl_symbols_find_by_file(const char *library, const char *name)
 	while (at && strcmp(dl_symbols_base_name(at), library) != 0)
 		at = at->l_next;
 	return at ? dl_symbols_find_in(at, name) : NULL;
+}
+
+/* --- where they lie --- */
+
+struct range_search {
+	const char *name;
+	struct dl_range *ranges;
+	size_t count, count_max;
+};
+
+static int note_range(struct dl_phdr_info *library, size_t size, void *context)
+{
+	struct range_search *search = context;
+	const struct symbols s = symbols_in(library);
+	struct loaded_object object = {
+		.bias = library->dlpi_addr,
+		.headers = library->dlpi_phdr,
+		.header_count = library->dlpi_phnum,
+	};
+
+	(void)size;
+	if (library->dlpi_addr == (uint64_t)&__ehdr_start || !find_symbol(&s, search->name))
+		return 0;
+	object_find_range(&object);
+	search->ranges[search->count++] =
+		(struct dl_range){ object.map_start, object.map_end };
+	return search->count == search->count_max;
+}
+
+size_t dl_symbols_find_ranges(const char *name, struct dl_range *ranges, size_t count_max)
+{
+	struct range_search search = { name, ranges, .count_max = count_max };
+
+	dl_iterate_phdr(note_range, &search);
+	return search.count;
 }
 
 /* --- ours, taken back --- */

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct link_map;
 
@@ -35,6 +36,14 @@ struct dl_definition dl_symbols_find_next(const char *name);
 void *dl_symbols_find_by_file(const char *library, const char *name);
 /* Does LIBRARY take one of the COUNT functions in NAMES from others? */
 bool dl_symbols_imports(const struct link_map *library, const char *const *names, size_t count);
+
+struct dl_range {
+	uint64_t start, end; /* pc */
+};
+
+/* Where the libraries lie that define NAME, this one left out: at most COUNT_MAX; how many.  Waits
+ * for the loader's lock. */
+size_t dl_symbols_find_ranges(const char *name, struct dl_range *ranges, size_t count_max);
 
 #define DL_SYMBOLS_WITHDRAWN_MAX 32
 /* From now on nobody finds the COUNT functions in NAMES in this library: what is searched for them

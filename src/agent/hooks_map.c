@@ -1,5 +1,5 @@
 /* mmap, munmap, mremap, brk and sbrk: what never passes malloc.  Jumped through unless it is asked
- * for.  libc's own malloc maps its memory past these. */
+ * for.  libc's malloc maps its memory past these; what other allocators map is left out, too. */
 #define _GNU_SOURCE
 #include <stdarg.h>
 #include <sys/mman.h>
@@ -9,6 +9,13 @@
 #include "agent/real_alloc.h"
 #include "base/compiler.h"
 
+/* Is a call from where this is inlined to be recorded? */
+static ALWAYS_INLINE bool is_recorded(void)
+{
+	return UNLIKELY(mappings_are_recorded) &&
+		!mappings_are_of_allocator(__builtin_return_address(0));
+}
+
 /* A reservation without access holds nothing. */
 static void *mapped(void *start, size_t size, int protection)
 {
@@ -17,18 +24,24 @@ static void *mapped(void *start, size_t size, int protection)
 	return start;
 }
 
-EXPORT void *mmap(void *start, size_t size, int protection, int flags, int descriptor, off_t offset)
+static ALWAYS_INLINE void *map(
+	void *start, size_t size, int protection, int flags, int descriptor, off_t offset)
 {
-	if (LIKELY(!mappings_are_recorded))
+	if (!is_recorded())
 		return real_alloc.mmap(start, size, protection, flags, descriptor, offset);
 	return mapped(real_alloc.mmap(start, size, protection, flags, descriptor, offset), size,
 		protection);
 }
 
+EXPORT void *mmap(void *start, size_t size, int protection, int flags, int descriptor, off_t offset)
+{
+	return map(start, size, protection, flags, descriptor, offset);
+}
+
 EXPORT void *mmap64(
 	void *start, size_t size, int protection, int flags, int descriptor, off64_t offset)
 {
-	return mmap(start, size, protection, flags, descriptor, offset);
+	return map(start, size, protection, flags, descriptor, offset);
 }
 
 /* Forgotten first: once unmapped, another thread may be given the place. */
@@ -37,7 +50,7 @@ EXPORT int munmap(void *start, size_t size)
 	struct mappings_gone gone;
 	int r;
 
-	if (LIKELY(!mappings_are_recorded))
+	if (!is_recorded())
 		return real_alloc.munmap(start, size);
 	mappings_go((uint64_t)start, size, &gone);
 	r = real_alloc.munmap(start, size);
@@ -56,7 +69,7 @@ EXPORT void *mremap(void *start, size_t size, size_t new_size, int flags, ...)
 	va_start(arguments, flags);
 	wanted = va_arg(arguments, void *);
 	va_end(arguments);
-	if (LIKELY(!mappings_are_recorded))
+	if (!is_recorded())
 		return real_alloc.mremap(start, size, new_size, flags, wanted);
 	mappings_go((uint64_t)start, size, &gone);
 	moved = real_alloc.mremap(start, size, new_size, flags, wanted);
@@ -79,16 +92,17 @@ static void note_break(char *before)
 
 EXPORT void *sbrk(intptr_t more)
 {
+	const bool is_noted = is_recorded();
 	void *before = real_alloc.sbrk(more);
 
-	if (UNLIKELY(mappings_are_recorded) && more != 0 && before != (void *)-1)
+	if (is_noted && more != 0 && before != (void *)-1)
 		note_break(before);
 	return before;
 }
 
 EXPORT int brk(void *end)
 {
-	char *before = UNLIKELY(mappings_are_recorded) ? real_alloc.sbrk(0) : NULL;
+	char *before = is_recorded() ? real_alloc.sbrk(0) : NULL;
 	int r = real_alloc.brk(end);
 
 	if (before && r == 0)

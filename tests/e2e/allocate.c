@@ -327,6 +327,40 @@ static SITE void map_grown(struct truth *t)
 	}
 }
 
+/* The place stays, empty, beside the one that its pages went to. */
+static SITE void map_emptied(struct truth *t)
+{
+	void *start = map_pages(10, PROT_READ | PROT_WRITE);
+
+	took(t, 10 * PAGE);
+	if (mremap(start, 10 * PAGE, 10 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL) ==
+		MAP_FAILED)
+		abort();
+	took(t, 10 * PAGE);
+}
+
+/* The middle of a mapping cannot grow where it is: all of it stays, in three parts. */
+static SITE void map_stuck(struct truth *t)
+{
+	char *start = map_pages(10, PROT_READ);
+
+	took(t, 10 * PAGE);
+	if (mremap(start + 3 * PAGE, 2 * PAGE, 5 * PAGE, 0) != MAP_FAILED)
+		abort();
+	t->held_objects += 2;
+}
+
+static SITE void map_file(struct truth *t)
+{
+	int file = memfd_create("file", 0);
+
+	if (ftruncate(file, 10 * (off_t)PAGE) != 0 ||
+		mmap64(NULL, 10 * PAGE - 1, PROT_READ, MAP_SHARED, file, 0) == MAP_FAILED)
+		abort();
+	took(t, 10 * PAGE);
+	close(file);
+}
+
 /* A range that cannot be unmapped stays; what nobody can touch is not counted. */
 static SITE void map_odd(struct truth *t)
 {
@@ -356,7 +390,8 @@ static void maps(void)
 	static const struct {
 		const char *name;
 		void (*run)(struct truth *t);
-	} rows[] = { ROW(whole), ROW(parts), ROW(over), ROW(grown), ROW(odd), ROW(break) };
+	} rows[] = { ROW(whole), ROW(parts), ROW(over), ROW(grown), ROW(emptied), ROW(stuck),
+		ROW(file), ROW(odd), ROW(break) };
 #undef ROW
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

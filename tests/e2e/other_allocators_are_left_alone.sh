@@ -46,6 +46,18 @@ for order in us us:j us:t us:n us:h j:us t:us n:us h:us us:j:t us:t:j j:us:t t:u
 	runs_the_same "$before" "$behind" "$helpers/allocate" errors
 done
 
+# --- what an allocator maps is counted once, as the blocks that it is cut into ---
+
+more=mmap
+for behind in "" "$jemalloc" "$tcmalloc"; do
+	runs_the_same "" "$behind" "$helpers/allocate" maps
+	as_told run agent.out "maps $behind"
+	[ -z "$go" ] || pprof run -traces -sample_index=alloc_space -tagfocus=kind=mmap
+	has ' map_break$'
+	has_not 'jemalloc|tcmalloc|SysAllocator'
+done
+more=
+
 # --- what escapes us is said; nothing breaks ---
 
 compile() {
