@@ -179,7 +179,7 @@ static NOINLINE void take_out(
 /* So full a table grows. */
 static bool is_too_small(uint32_t words, uint32_t slots)
 {
-	return slots > words / 8 * 3;
+	return slots > words / 8 * 5;
 }
 
 static struct live_table *make_empty(uint32_t words)

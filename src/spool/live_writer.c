@@ -2,7 +2,6 @@
 #include "spool/live_writer.h"
 
 #include <errno.h>
-#include <sys/mman.h>
 
 #include "base/compiler.h"
 #include "base/lone_thread.h"
@@ -11,8 +10,8 @@
 
 /*
  * A freed slot is the next one to be filled: it is still in cache.  So free slots are stacks,
- * one for some of the threads each, linked by numbers in memory of our own.  A head counts its
- * changes, lest it be taken for what it was before.
+ * one for some of the threads each, linked by the numbers of slots, plus one, in place of what
+ * they held.  A head counts its changes, lest it be taken for what it was before.
  */
 #define SLOTS_AT_ONCE 16 /* taken from those never used */
 
@@ -31,7 +30,7 @@ static void push(struct spool_writer *w, uint64_t *at, uint32_t slot)
 	uint64_t head = __atomic_load_n(at, __ATOMIC_RELAXED);
 
 	do
-		__atomic_store_n(&w->next_free_live[slot], (uint32_t)head, __ATOMIC_RELAXED);
+		__atomic_store_n(&w->live[slot].stack, (uint32_t)head, __ATOMIC_RELAXED);
 	while (!lone_swap(at, &head, head_after(head, slot + 1)));
 }
 
@@ -44,8 +43,7 @@ static bool pop(const struct spool_writer *w, uint64_t *at, uint32_t *slot)
 			return false;
 		*slot = (uint32_t)head - 1;
 	} while (!lone_swap(at, &head,
-		head_after(
-			head, __atomic_load_n(&w->next_free_live[*slot], __ATOMIC_RELAXED))));
+		head_after(head, __atomic_load_n(&w->live[*slot].stack, __ATOMIC_RELAXED))));
 	return true;
 }
 
@@ -101,7 +99,7 @@ bool spool_add_live(struct spool_writer *w, const struct spool_live *live, uint3
 	to = &w->live[slot];
 	to->size = live->size;
 	to->time_ns = live->time_ns;
-	to->stack = live->stack;
+	__atomic_store_n(&to->stack, live->stack, __ATOMIC_RELAXED);
 	/* Whoever frees it has got its address from the caller; others see it from here on. */
 	__atomic_store_n(&to->address, live->address, __ATOMIC_RELEASE);
 	__atomic_store_n(&to->check,
@@ -177,26 +175,13 @@ bool spool_remove_mapping(struct spool_writer *w, uint64_t start, uint64_t end, 
 
 /* --- start, fork, end --- */
 
-static size_t links_size(const struct spool_writer *w)
-{
-	return w->live_count * sizeof(*w->next_free_live);
-}
-
 int spool_start_live(struct spool_writer *w)
 {
-	void *memory = mmap(NULL, links_size(w), PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (memory == MAP_FAILED)
-		return -errno;
-	w->next_free_live = memory;
 	return live_index_start(&w->live_index, w->live) ? 0 : -ENOMEM;
 }
 
 void spool_abandon_live(struct spool_writer *w)
 {
-	if (w->next_free_live)
-		munmap(w->next_free_live, links_size(w));
 	live_index_free(&w->live_index);
 }
 

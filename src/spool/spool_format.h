@@ -376,7 +376,8 @@ struct spool_live {
 	uint64_t address; /* of the block; of a mapping, with SPOOL_LIVE_MAPPING */
 	uint64_t size; /* bytes, as asked for */
 	uint64_t time_ns; /* CLOCK_MONOTONIC, at the kernel's last tick */
-	uint32_t stack; /* slot among the heap stacks, which was filled before */
+	uint32_t stack; /* slot among the heap stacks, which was filled before; of a free entry: the
+			 * writer's */
 	uint32_t check;
 };
 static_assert(sizeof(struct spool_live) == 32, "spool format changed");

@@ -32,8 +32,7 @@ struct spool_writer {
 	uint32_t label_set_count, label_texts_size; /* the latter in bytes */
 	uint32_t live_count, heap_stack_levels;
 	uint32_t live_used; /* slots; those behind were never used */
-	uint32_t *next_free_live; /* see live_writer.c; in memory of our own */
-	struct {
+	struct { /* see live_writer.c */
 		uint64_t head;
 	} __attribute__((aligned(64))) free_live[16];
 	struct live_index live_index;
