@@ -124,9 +124,9 @@ EXPORT void *reallocarray(void *block, size_t count, size_t size)
 
 /* --- aligned --- */
 
-EXPORT int posix_memalign(void **block, size_t alignment, size_t size)
+static NOINLINE int posix_memalign_when_due(void **block, size_t alignment, size_t size)
 {
-	const bool takes = alloc_sampler_is_due(size) && alloc_sampler_takes(size);
+	const bool takes = alloc_sampler_takes(size);
 	int error = real_alloc.posix_memalign(block, alignment, size);
 
 	if (takes && error == 0)
@@ -134,32 +134,54 @@ EXPORT int posix_memalign(void **block, size_t alignment, size_t size)
 	return error;
 }
 
+EXPORT int posix_memalign(void **block, size_t alignment, size_t size)
+{
+	if (alloc_sampler_is_due(size))
+		return posix_memalign_when_due(block, alignment, size);
+	return real_alloc.posix_memalign(block, alignment, size);
+}
+
+static NOINLINE void *aligned_when_due(
+	void *(*allocate)(size_t alignment, size_t size), size_t alignment, size_t size)
+{
+	if (!alloc_sampler_takes(size))
+		return allocate(alignment, size);
+	return recorded(allocate(alignment, size), size);
+}
+
 EXPORT void *aligned_alloc(size_t alignment, size_t size)
 {
-	if (alloc_sampler_is_due(size) && alloc_sampler_takes(size))
-		return recorded(real_alloc.aligned_alloc(alignment, size), size);
+	if (alloc_sampler_is_due(size))
+		return aligned_when_due(real_alloc.aligned_alloc, alignment, size);
 	return real_alloc.aligned_alloc(alignment, size);
 }
 
 EXPORT void *memalign(size_t alignment, size_t size);
 EXPORT void *memalign(size_t alignment, size_t size)
 {
-	if (alloc_sampler_is_due(size) && alloc_sampler_takes(size))
-		return recorded(real_alloc.memalign(alignment, size), size);
+	if (alloc_sampler_is_due(size))
+		return aligned_when_due(real_alloc.memalign, alignment, size);
 	return real_alloc.memalign(alignment, size);
+}
+
+static NOINLINE void *pages_when_due(void *(*allocate)(size_t size), size_t size)
+{
+	if (!alloc_sampler_takes(size))
+		return allocate(size);
+	return recorded(allocate(size), size);
 }
 
 EXPORT void *valloc(size_t size)
 {
-	if (alloc_sampler_is_due(size) && alloc_sampler_takes(size))
-		return recorded(real_alloc.valloc(size), size);
+	if (alloc_sampler_is_due(size))
+		return pages_when_due(real_alloc.valloc, size);
 	return real_alloc.valloc(size);
 }
 
 EXPORT void *pvalloc(size_t size);
 EXPORT void *pvalloc(size_t size)
 {
-	if (alloc_sampler_is_due(size) && alloc_sampler_takes(size))
-		return recorded(real_alloc.pvalloc(size), size);
+	if (alloc_sampler_is_due(size))
+		return pages_when_due(real_alloc.pvalloc, size);
 	return real_alloc.pvalloc(size);
 }
