@@ -35,6 +35,32 @@ for calls in errors odd; do
 	done
 done
 
+# --- what others lay over malloc: its frames are the program's, and stay ---
+
+cat >layers.cc <<'END'
+#include <vector>
+extern "C" void *g_malloc(unsigned long);
+__attribute__((noipa)) void *by_vector() { return new std::vector<int>(100000); }
+#ifdef GLIB
+__attribute__((noipa)) void *by_glib() { return g_malloc(12345); }
+#else
+__attribute__((noipa)) void *by_glib() { return nullptr; }
+#endif
+int main() { by_vector(); by_glib(); }
+END
+glib=$(find /usr/lib -maxdepth 2 -name libglib-2.0.so.0 | head -n 1)
+# shellcheck disable=SC2086 # one word or none
+if ${CXX:-c++} -g -O0 ${glib:+-DGLIB} -o layers layers.cc $glib 2>err; then
+	record_well layers --heap --heap-interval=1 -- ./layers
+	pprof layers -traces -focus='^by_'
+	tr -s ' \n' ' ' <out >chains # leaf first
+	grep -Eq ' operator new std::[^ ]*allocator<int>::allocate std::allocator_traits.* by_vector main' chains ||
+		fail "frames of operator new or std::allocator are missing: $(cat out)"
+	[ -z "$glib" ] || grep -q ' g_malloc by_glib main ' chains || fail "no frame of g_malloc: $(cat out)"
+else
+	echo "not tried: layers over malloc: $(cat err)"
+fi
+
 # --- moments: constructors, destructors, handlers of exit, fork, signals and a thread's end ---
 
 "$helpers/allocate" moments >plain_moments
