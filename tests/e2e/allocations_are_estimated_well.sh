@@ -59,8 +59,8 @@ check() {
 			exit bad || checked < 24
 		}' truth got || fail "heap=$1: estimates are off"
 }
-estimate 512k 5
-check 524288 5 0.02
+estimate 512k 10
+check 524288 10 0.02
 estimate 64k 2
 check 65536 2 0.01
 finish
