@@ -1,6 +1,6 @@
 #!/bin/bash
 # C++ exceptions through a C host and its plugins work, and are thrown by libgcc's unwinder: no
-# _Unwind function is bound to us or to libunwind.
+# _Unwind function is bound to us or to libunwind. A throw takes as many instructions as without us.
 . "${srcdir:-.}/tests/e2e/lib.sh"
 need_samples
 
@@ -40,6 +40,53 @@ sort -u "$work/bindings" | cmp - "$work/plain_bindings" || fail "host: other bin
 bindings cxxhost "$samples/cxxhost" "$samples/boundary.so"
 cmp "$work/expected" "$work/out" || fail "cxxhost: other output"
 is_bound 'libstdc\+\+\.so\.6' _Unwind_RaiseException
+
+# A plugin's throw, counted by callgrind: what 2000 more of them take.
+cat >"$work/thrown.cc" <<'END'
+#include <stdexcept>
+extern "C" __attribute__((noipa)) void thrown(int depth)
+{
+	if (depth == 0)
+		throw std::runtime_error("thrown");
+	thrown(depth - 1);
+}
+extern "C" void plugin_throw(int times)
+{
+	for (int i = 0; i < times; i++)
+		try {
+			thrown(10);
+		} catch (const std::exception &) {
+		}
+}
+END
+cat >"$work/throws.c" <<'END'
+#include <dlfcn.h>
+#include <stdlib.h>
+int main(int argc, char **argv)
+{
+	void *plugin = dlopen(argv[1], RTLD_NOW);
+	void (*run)(int) = plugin ? (void (*)(int))dlsym(plugin, "plugin_throw") : NULL;
+	if (!run)
+		return 1;
+	run(atoi(argv[2]));
+	return 0;
+}
+END
+instructions() { # LIBRARY TIMES
+	LD_PRELOAD=$1 PLUGPROF="cpu=off,spool=$spool,recorder=$$" valgrind --tool=callgrind \
+		--callgrind-out-file=/dev/null "$work/throws" "$work/thrown.so" "$2" 2>&1 |
+		sed -n 's/.*Collected : //p'
+}
+if command -v valgrind >/dev/null && "${CXX:-c++}" -O1 -shared -fPIC -o "$work/thrown.so" "$work/thrown.cc" &&
+	$cc -O1 -w -o "$work/throws" "$work/throws.c" -ldl; then
+	alone=$(($(instructions "" 3000) - $(instructions "" 1000)))
+	with=$(($(instructions "$agent" 3000) - $(instructions "$agent" 1000)))
+	echo "2000 throws: $alone instructions, $with with us"
+	[ "$alone" -gt 2000000 ] || fail "2000 throws: only $alone instructions"
+	[ $((100 * with)) -le $((105 * alone)) ] || fail "2000 throws: $with instructions, without us $alone"
+else
+	echo "not counted: throws want valgrind and a C++ compiler"
+fi
 
 # Nothing else of the host's is bound to us than what we export on purpose.
 grep -E "to [^ ]*/libplugprof\.so" "$work/debug" |
