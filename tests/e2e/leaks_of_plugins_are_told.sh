@@ -98,6 +98,11 @@ if plugin alpha 48 20971520 2>err && plugin bravo 3000 10485760 2>>err; then
 	# What was allocated, and what is still in use, are samples of their own.
 	[ "$(grep -c '_keep$' out)" -eq 24 ] || fail "not six frames of each: $(cat out)"
 
+	# It was the same place.
+	"$go" tool pprof -raw replaced.pb.gz 2>/dev/null | awk '/\/(alpha|bravo)\.so / { print $2 }' >places
+	[ "$(wc -l <places) $(sort -u places | wc -l)" = "2 1" ] ||
+		fail "bravo.so is not where alpha.so was: $(cat places)"
+
 	# Builds of one file, whose functions and lines have the same names, are told apart.
 	mkdir one two
 	plugin keep 48 20971520 && mv keep.so one
@@ -124,6 +129,50 @@ if plugin alpha 48 20971520 2>err && plugin bravo 3000 10485760 2>>err; then
 	has '^ +10\.0 MiB +0 +keep\.so$'
 else
 	echo "no compiler: plugins at the same place are not tried: $(cat err)"
+fi
+
+# --- who frees is not who is told of ---
+
+cat >giver.c <<'END'
+#include <stdlib.h>
+void *giver_take(size_t size) { return malloc(size); }
+void giver_free(void *block) { free(block); }
+END
+cat >crossing.c <<'END'
+#include <dlfcn.h>
+#include <stdlib.h>
+static void *volatile kept[100];
+__attribute__((noipa)) static void *host_take(size_t size) { return malloc(size); }
+int main(void)
+{
+	void *plugin = dlopen("./giver.so", RTLD_NOW);
+	void *(*take)(size_t) = (void *(*)(size_t))dlsym(plugin, "giver_take");
+	void (*give)(void *) = (void (*)(void *))dlsym(plugin, "giver_free");
+	for (int i = 0; i < 100; i++) {
+		void *block = take(1024), *own = host_take(2048);
+		if (i % 10) {
+			free(block);
+			give(own);
+		} else
+			kept[i] = block, kept[i + 1] = own;
+	}
+	dlclose(plugin);
+	free(kept[0]);
+	return 0;
+}
+END
+if $cc -g -O1 -shared -fPIC -fno-builtin -fno-optimize-sibling-calls -o giver.so giver.c 2>err &&
+	$cc -g -O1 -w -fno-builtin -fno-optimize-sibling-calls -o crossing crossing.c -ldl 2>>err; then
+	"$tool" record -q --heap --heap-interval=1 --spool="$spool" -o crossing.pb.gz -- ./crossing >out 2>err ||
+		fail "record crossing: $(cat err)"
+	leaks 3 crossing.pb.gz
+	has '^ +9\.0 KiB +9 +giver\.so: held by an unloaded plugin$'
+	has '^ +9\.0 KiB +9 +giver_take giver\.c'
+	leaks 3 crossing.pb.gz -n 100
+	has '^ +20\.0 KiB +10 +host_take crossing\.c'
+	has_not giver_free
+else
+	echo "no compiler: blocks that the host frees are not tried: $(cat err)"
 fi
 
 # --- growth ---
@@ -168,5 +217,9 @@ if "$go" version >/dev/null 2>&1; then
 	has '48MB .* heap_keep_large'
 	"$go" tool pprof -top -tagfocus=unloaded=. open.pb.gz >out 2>&1
 	has_not heap_keep
+	"$go" tool pprof -tags closed.pb.gz >out 2>&1
+	has '^ +64MB \(.*: plugin_heap\.so$'
+	has '^ +48MB \(.*: 64kB$'
+	has '^ +64MB \(.*: worker-0$'
 fi
 finish
