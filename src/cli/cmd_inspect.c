@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/commands.h"
@@ -6,6 +7,7 @@
 #include "cli/message.h"
 #include "cli/options.h"
 #include "cli/pipeline.h"
+#include "cli/plain_text.h"
 #include "cli/report_json.h"
 
 struct inspect_options {
@@ -32,8 +34,10 @@ static void print_comments(const struct profile *p)
 	for (size_t i = 0; i < p->comments.count; i++) {
 		const char *comment = profile_string(p, p->comments.items[i]);
 
-		if (comment[0] != '#')
-			printf("%s\n", comment);
+		if (comment[0] != '#') {
+			plain_put(stdout, comment);
+			putchar('\n');
+		}
 	}
 }
 
@@ -46,11 +50,14 @@ static void print_report(const struct report *report, bool verbose)
 	for (size_t i = 0; i < report->modules.count; i++) {
 		const struct module_report *m = &report->modules.items[i];
 
-		printf("%8lld %7.1f%% %-*.*s %-14s %s%s%s\n", (long long)m->frames,
+		char *text = xasprintf("%8lld %7.1f%% %-*.*s %-14s %s%s%s", (long long)m->frames,
 			m->frames ? 100.0 * (double)m->resolved / (double)m->frames : 100.0,
 			id_width, id_width, m->build_id[0] ? m->build_id : "-",
 			m->verdict[0] ? m->verdict : "-", m->path, m->reason[0] ? ": " : "",
 			m->reason);
+
+		puts(plain_text(text));
+		free(text);
 	}
 	printf("%8lld %7.1f%% in all\n", (long long)report->frames,
 		report->frames ? 100.0 * (double)report->resolved / (double)report->frames : 100.0);

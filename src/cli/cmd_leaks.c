@@ -11,6 +11,7 @@
 #include "cli/message.h"
 #include "cli/options.h"
 #include "cli/pipeline.h"
+#include "cli/plain_text.h"
 #include "cli/size_text.h"
 
 #define STACKS_DEFAULT 3
@@ -32,7 +33,7 @@ static const struct option_row rows[] = {
 	{ 'n', "stacks", OPTION_TEXT, offsetof(struct leaks_options, stacks), NULL, "COUNT",
 		"stacks shown of each plugin (default 3)" },
 	{ 'q', "quiet", OPTION_FLAG, offsetof(struct leaks_options, quiet), NULL, NULL,
-		"print nothing: the status tells" },
+		"print no result: the status tells" },
 	{ .name = NULL },
 };
 
@@ -60,7 +61,7 @@ static void print_leak(const struct leaks *l, const struct leak *leak)
 	print_amount(l, &leak->amount, 2);
 	for (size_t i = 0; i < leak->frames.count && i < FRAMES_MAX; i++)
 		printf("%s%s\n", i ? "                                    " : "",
-			leak->frames.items[i]);
+			plain_text(leak->frames.items[i]));
 	if (leak->frames.count > FRAMES_MAX)
 		printf("                                    ... %zu more\n",
 			leak->frames.count - FRAMES_MAX);
@@ -69,7 +70,7 @@ static void print_leak(const struct leaks *l, const struct leak *leak)
 /* "codec.so #2 (a1b2c3d4e5f6): held by an unloaded plugin" */
 static void print_owner(const struct leak *leak)
 {
-	printf("%s", leak->plugin);
+	plain_put(stdout, leak->plugin);
 	if (leak->generation[0])
 		printf(" %s", leak->generation);
 	if (leak->build[0])
@@ -108,7 +109,8 @@ static void print_more_builds(const struct leaks *l, size_t index)
 	if (count == 0)
 		return;
 	print_amount(l, &sum, 0);
-	printf("%s: %zu more builds or loads%s\n", l->groups.items[index].one->plugin, count,
+	plain_put(stdout, l->groups.items[index].one->plugin);
+	printf(": %zu more builds or loads%s\n", count,
 		l->groups.items[index].one->is_unloaded ? " that were unloaded" : "");
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/xalloc.h"
+#include "cli/plain_text.h"
 #include "pprof/utf8.h"
 
 static const char *const level_words[] = {
@@ -12,14 +13,6 @@ static const char *const level_words[] = {
 	[FINDING_NOTE] = "note",
 	[FINDING_PROBLEM] = "finding",
 };
-
-/* Names in a hostile file may hold anything; a finding is one line, whatever it names. */
-static void keep_on_one_line(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
-}
 
 void findings_add(struct findings *f, enum finding_level level, const char *check,
 	const char *format, ...)
@@ -37,7 +30,7 @@ void findings_add(struct findings *f, enum finding_level level, const char *chec
 		free(text);
 		text = repaired;
 	}
-	keep_on_one_line(text);
+	plain_text(text);
 	*finding = (struct finding){ .level = level, .check = check, .text = text };
 }
 

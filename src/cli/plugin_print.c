@@ -6,6 +6,7 @@
 
 #include "base/build_id.h"
 #include "base/compiler.h"
+#include "cli/plain_text.h"
 #include "cli/plugin_remarks.h"
 #include "cli/report.h"
 
@@ -163,21 +164,13 @@ static int width_of(const struct column *column, bool verbose)
 
 /* --- lines --- */
 
-/* Paths come from the process, build-IDs from a file: nothing in them shall move the terminal's
- * cursor. */
-static void print_plain(FILE *to, const char *text)
-{
-	for (; *text; text++)
-		fputc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, to);
-}
-
 static void print_cell(FILE *to, const char *text, int width)
 {
 	const int padding = abs(width) - (int)strlen(text);
 
 	if (width > 0 && padding > 0)
 		fprintf(to, "%*s", padding, "");
-	print_plain(to, text);
+	plain_put(to, text);
 	if (width < 0 && padding > 0)
 		fprintf(to, "%*s", padding, "");
 	fputc(' ', to);
@@ -204,7 +197,7 @@ static void print_row(FILE *to, const struct plugin_table *table, const struct p
 		columns[i].put(&cell);
 		print_cell(to, cell.text, width_of(&columns[i], verbose));
 	}
-	print_plain(to, name[0] ? name : "-");
+	plain_put(to, name[0] ? name : "-");
 	fputc('\n', to);
 }
 
@@ -251,9 +244,9 @@ static void print_remarks(FILE *to, const struct plugin_table *table)
 	for (size_t i = 0; i < remarks.count; i++) {
 		char *name = plugin_row_name(table, remarks.items[i].row);
 
-		print_plain(to, name);
+		plain_put(to, name);
 		fputs(": ", to);
-		print_plain(to, remarks.items[i].text);
+		plain_put(to, remarks.items[i].text);
 		fputc('\n', to);
 		free(name);
 	}

@@ -123,6 +123,7 @@ for command in symbolize inspect plugins leaks snapshot; do
 		refused 1 "$work/$file" $command "$work/$file"
 	done
 	refused 1 /nonexistent/x.pb.gz $command /nonexistent/x.pb.gz
+	refused 1 '/nonexistent/?[31m?x' $command "$(printf '/nonexistent/\033[31m\nx')"
 done
 for file in noise empty good.pb.gz short.spool other_version.spool folder; do
 	refused 1 "$work/$file" recover "$work/$file"

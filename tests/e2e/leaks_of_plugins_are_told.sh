@@ -40,6 +40,13 @@ has '1 more stacks'
 host closed --close "$heap"
 leaks 3 closed.pb.gz
 has '^ +64\.0 MiB +17152 +plugin_heap\.so: held by an unloaded plugin$'
+# A plugin's name is on one line, and leaves the terminal as it is.
+odd=$(printf 'odd\033[31m\n.so')
+cp "$heap" "./$odd"
+host odd --close "./$odd"
+leaks 3 -n 0 odd.pb.gz
+has '^ +64\.0 MiB +17152 +odd\?\[31m\?\.so: held by an unloaded plugin$'
+
 # Who records is told, and what to type.
 said() {
 	"$tool" record --heap-interval=1 --spool="$spool" -o said.pb.gz "$@" "$heap" >/dev/null 2>out ||
