@@ -39,7 +39,7 @@ done
 
 # Any signal that is not handled ends the program, by that signal.
 for number in 1 9 15 34 $(seq 58 64); do
-	("$helpers/signals" die "$number") >/dev/null 2>&1
+	wait_no_longer_than 30 "$helpers/signals" die "$number" >/dev/null 2>&1
 	plain=$?
 	rm -f "$spool"/*
 	preload "freq=1000,file=$work/die$number.pb.gz" "$helpers/signals" die "$number" >"$work/out" 2>&1
