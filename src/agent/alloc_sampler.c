@@ -19,10 +19,6 @@
 
 #define FINE_RATE_BYTES 256 /* up to here most allocations are samples: no filter helps */
 
-/* Bits of thread_self.heap_state. */
-#define STARTED 1 /* the thread counts down to a point of its own */
-#define BUSY 2 /* in the middle of a sample */
-
 static struct spool_writer *recording; /* NULL: nothing is recorded */
 static bool is_over; /* and never will be again */
 static uint64_t rate_bytes, stop_at_ns;
@@ -86,8 +82,8 @@ NOINLINE bool alloc_sampler_takes(size_t size)
 		return true;
 	}
 	gap = next_gap();
-	if (!(thread_self.heap_state & STARTED)) {
-		thread_self.heap_state |= STARTED;
+	if (!thread_self.heap_started) {
+		thread_self.heap_started = true;
 		if (gap > size) {
 			thread_self.heap_left = gap - size;
 			return false;
@@ -205,8 +201,9 @@ static bool record_stack(struct spool_writer *spool, struct unwind_scratch *scra
 static bool take_stack(struct spool_writer *spool, enum spool_heap_kind kind,
 	const uint64_t *frame, struct spool_live *live)
 {
-	struct unwind_scratch *scratch =
-		thread_self.heap_state & BUSY ? NULL : scratch_take(thread_self.tid);
+	struct unwind_scratch *scratch = thread_self.heap_scratch ?
+		scratch_take_back(thread_self.heap_scratch, threads_own_stack()) :
+		scratch_take(thread_self.tid);
 	bool taken = false;
 
 	spool_count(spool, SPOOL_COUNT_HEAP_SAMPLES, 1);
@@ -214,12 +211,12 @@ static bool take_stack(struct spool_writer *spool, enum spool_heap_kind kind,
 		spool_count(spool, SPOOL_LOST_HEAP_BUSY, 1);
 		return false;
 	}
-	thread_self.heap_state |= BUSY;
+	thread_self.heap_scratch = scratch_number(scratch);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&recording, __ATOMIC_SEQ_CST) == spool)
 		taken = record_stack(spool, scratch, kind, frame, live);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	thread_self.heap_state &= (uint8_t)~BUSY;
+	thread_self.heap_scratch = 0;
 	scratch_give_back(scratch);
 	return taken;
 }
@@ -277,6 +274,7 @@ NOINLINE bool alloc_sampler_forget(const void *block, struct spool_live *was)
 {
 	struct spool_writer *spool = alloc_sampler_spool();
 
+	alloc_sampler_mend_countdown();
 	return spool && remove_live(spool, block, was);
 }
 
@@ -297,7 +295,8 @@ static void begin(struct spool_writer *spool)
 	stop_at_ns = spool->header->stop_monotonic_ns;
 	rate_bytes = spool->heap->rate_bytes;
 	thread_self.heap_left = 0; /* the credit it had before */
-	thread_self.heap_state = 0;
+	thread_self.heap_started = false;
+	thread_self.heap_scratch = 0;
 	__atomic_store_n(&recording, spool, __ATOMIC_SEQ_CST);
 }
 

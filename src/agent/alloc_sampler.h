@@ -36,6 +36,14 @@ due:
 /* This one is to be sampled, if it succeeds.  The countdown begins anew. */
 bool alloc_sampler_takes(size_t size);
 
+/* When the host jumps out of a hook (siglongjmp in a handler) between these two, the countdown is
+ * below zero, a very large number: nothing would be due any more.  Free calls and ticks look. */
+static inline void alloc_sampler_mend_countdown(void)
+{
+	if (UNLIKELY((int64_t)thread_self.heap_left < 0))
+		thread_self.heap_left = 0;
+}
+
 /* BLOCK was allocated, and its caller does not have it yet.  FRAME: the hook's, see
  * unwind_capture_next(). */
 void alloc_sampler_record(const void *block, size_t size, const uint64_t *frame);

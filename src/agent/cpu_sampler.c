@@ -5,6 +5,7 @@
 #include <string.h>
 #include <x86intrin.h>
 
+#include "agent/alloc_sampler.h"
 #include "agent/labels.h"
 #include "agent/modules.h"
 #include "agent/scratch.h"
@@ -131,6 +132,7 @@ static void sample(struct spool_writer *spool, const siginfo_t *info, const ucon
 	const uint64_t now_ns = monotonic_ns();
 	struct unwind_scratch *scratch;
 
+	alloc_sampler_mend_countdown();
 	if (UNLIKELY(thread_self.tid == 0))
 		threads_adopt_self();
 	if (UNLIKELY(stop_at_ns && now_ns >= stop_at_ns)) {

@@ -14,6 +14,14 @@
 struct unwind_scratch *scratch_take(uint32_t hint);
 void scratch_give_back(struct unwind_scratch *scratch);
 
+/* From 1 on. */
+uint8_t scratch_number(const struct unwind_scratch *scratch);
+/* The scratch of that NUMBER, lent to a sample of the calling thread, which has the stack OWN.  The
+ * host may have jumped out of the sample, from a handler (siglongjmp): when it began further down
+ * the stack than we are now, it is over, and its scratch is ours.  NULL: it goes on, or that cannot
+ * be told, on another stack. */
+struct unwind_scratch *scratch_take_back(uint8_t number, struct stack_range own);
+
 /* None is lent any more when this returns (or a tenth of a second has passed). */
 void scratch_wait_for_all(void);
 

@@ -26,7 +26,8 @@ struct thread_self {
 	uint32_t names_seen; /* thread_names_generation when NAME was read */
 	uint16_t name; /* in the spool's thread names */
 	uint16_t labels; /* see labels.c; 0: none */
-	uint8_t heap_state; /* bits of alloc_sampler.c's own */
+	bool heap_started; /* the thread counts down to a point of its own */
+	uint8_t heap_scratch; /* its number, in the middle of an allocation's sample; else 0 */
 	bool has_timer, has_ended;
 	bool host_blocks_signal; /* the host believes our signal is blocked here */
 	bool holds_modules; /* see modules_lock() */
