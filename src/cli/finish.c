@@ -62,25 +62,17 @@ void summary_add(struct summary *s, const struct spool_reader *spool)
 		s->labels_unseen = labels_unseen(spool);
 }
 
-static bool is_of_unloaded(const struct profile *p, const struct profile_sample *s)
-{
-	for (uint32_t i = 0; i < s->label_count; i++)
-		if (strcmp(profile_string(p, p->labels.items[s->first_label + i].key),
-			    PIPELINE_UNLOADED_LABEL) == 0)
-			return true;
-	return false;
-}
-
 /* Of the sample types that pipeline_read_heap() makes. */
 void summary_add_heap(struct summary *s, const struct profile *p)
 {
 	for (size_t i = 0; i < p->samples.count; i++) {
-		const int64_t *values = &p->values.items[p->samples.items[i].first_value];
+		const struct profile_sample *sample = &p->samples.items[i];
+		const int64_t *values = &p->values.items[sample->first_value];
 
 		s->allocated_bytes += values[1];
 		s->in_use_objects += values[2];
 		s->in_use_bytes += values[3];
-		if (is_of_unloaded(p, &p->samples.items[i]))
+		if (profile_label_text(p, sample, PIPELINE_UNLOADED_LABEL))
 			s->unloaded_bytes += values[3];
 	}
 }

@@ -29,13 +29,9 @@ static size_t index_of_type(const struct profile *p, const char *name)
 static const char *find_label(
 	const struct profile *p, const struct profile_sample *s, const char *key)
 {
-	for (uint32_t i = 0; i < s->label_count; i++) {
-		const struct profile_label *label = &p->labels.items[s->first_label + i];
+	const char *text = profile_label_text(p, s, key);
 
-		if (label->str && strcmp(profile_string(p, label->key), key) == 0)
-			return profile_string(p, label->str);
-	}
-	return "";
+	return text ? text : "";
 }
 
 static char *describe_line(const struct profile *p, const struct profile_line *line)

@@ -158,19 +158,6 @@ static const struct place *place_of(const struct counting *c, uint32_t location_
 	return mapping_id ? &c->places[mapping_id - 1] : NULL;
 }
 
-/* The text of the sample's label KEY; NULL: it has none. */
-static const char *label_of(
-	const struct profile *p, const struct profile_sample *s, const char *key)
-{
-	for (uint32_t i = 0; i < s->label_count; i++) {
-		const struct profile_label *label = &p->labels.items[s->first_label + i];
-
-		if (strcmp(profile_string(p, label->key), key) == 0)
-			return profile_string(p, label->str);
-	}
-	return NULL;
-}
-
 static int64_t value_of(
 	const struct counting *c, const struct profile_sample *s, enum plugin_cost cost)
 {
@@ -206,7 +193,7 @@ static size_t row_named(
 /* Where the costs of a sample are added up that are on somebody's behalf. */
 static int64_t *costs_for(const struct counting *c, const struct profile_sample *s)
 {
-	const char *name = label_of(c->profile, s, "plugin");
+	const char *name = profile_label_text(c->profile, s, "plugin");
 	bool is_told;
 	size_t row;
 
@@ -222,10 +209,10 @@ static int64_t *costs_for(const struct counting *c, const struct profile_sample 
 
 static void count_behalf(const struct counting *c, const struct profile_sample *s)
 {
-	const bool is_leaked = label_of(c->profile, s, PIPELINE_UNLOADED_LABEL) != NULL;
+	const bool is_leaked = profile_label_text(c->profile, s, PIPELINE_UNLOADED_LABEL) != NULL;
 	int64_t *costs = costs_for(c, s);
 
-	c->table->has_labels |= label_of(c->profile, s, "plugin") != NULL;
+	c->table->has_labels |= profile_label_text(c->profile, s, "plugin") != NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(on_behalf); i++) {
 		const enum plugin_cost cost = on_behalf[i];
 

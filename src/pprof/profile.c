@@ -132,6 +132,18 @@ const char *profile_string(const struct profile *p, uint32_t id)
 	return p->strings.items[id];
 }
 
+const char *profile_label_text(
+	const struct profile *p, const struct profile_sample *s, const char *key)
+{
+	for (uint32_t i = 0; i < s->label_count; i++) {
+		const struct profile_label *label = &p->labels.items[s->first_label + i];
+
+		if (label->str && strcmp(profile_string(p, label->key), key) == 0)
+			return profile_string(p, label->str);
+	}
+	return NULL;
+}
+
 void profile_add_sample_type(struct profile *p, const char *type, const char *unit)
 {
 	struct profile_value_type added = { .type = profile_intern(p, type) };

@@ -90,6 +90,10 @@ uint32_t profile_intern(struct profile *p, const char *text); /* NULL is "" */
 const char *profile_string(
 	const struct profile *p, uint32_t id); /* borrowed until profile_free() */
 
+/* The text of label KEY of sample S, borrowed likewise.  NULL: no such label, or a number. */
+const char *profile_label_text(
+	const struct profile *p, const struct profile_sample *s, const char *key);
+
 void profile_add_sample_type(struct profile *p, const char *type, const char *unit);
 void profile_add_comment(struct profile *p, const char *text);
 /* Mappings are never merged: each call adds one.  MAPPING's string ids are P's own. */
