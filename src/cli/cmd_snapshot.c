@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/finish.h"
+#include "cli/input.h"
 #include "cli/message.h"
 #include "cli/options.h"
 #include "cli/output_name.h"
@@ -57,10 +58,9 @@ static int write_snapshot(
 	char *name;
 	int r;
 
-	if (!spool_reader_heap_rate(spool)) {
-		message("no allocations are sampled in %s: it was started with heap=off", of);
-		return -ENODATA;
-	}
+	r = input_check_heap(spool, of);
+	if (r)
+		return r;
 	name = name_for(spool, options);
 	r = finish_snapshot(spool, name, options->raw ? FINISH_RAW : 0, &summary);
 	if (r == 0 && !options->quiet)

@@ -162,6 +162,14 @@ static bool has_names(const struct profile *p)
 	return p->mappings.count == 0;
 }
 
+int input_check_heap(const struct spool_reader *spool, const char *name)
+{
+	if (spool_reader_heap_rate(spool))
+		return 0;
+	message("no allocations are sampled in %s: it was started with heap=off", name);
+	return -ENODATA;
+}
+
 int input_open_heap(const char *path, struct profile **ret)
 {
 	char *file = path_of(path);
@@ -172,10 +180,10 @@ int input_open_heap(const char *path, struct profile **ret)
 	free(file);
 	if (r)
 		return r;
-	if (input.spool && !spool_reader_heap_rate(input.spool)) {
-		message("no allocations are sampled in %s: it was started with heap=off", path);
+	r = input.spool ? input_check_heap(input.spool, path) : 0;
+	if (r) {
 		spool_reader_free(input.spool);
-		return -ENODATA;
+		return r;
 	}
 	p = input.spool ? pipeline_read_heap(input.spool) : input.profile;
 	spool_reader_free(input.spool);
