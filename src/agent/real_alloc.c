@@ -7,12 +7,9 @@
 #include "agent/dl_symbols.h"
 #include "agent/operators.h"
 #include "base/compiler.h"
+#include "base/malloc_doors.h"
 
 /* --- what is not seen --- */
-
-/* What takes its memory from these is seen by way of them. */
-static const char *const doors_of_malloc[] = { "malloc", "calloc", "realloc", "memalign",
-	"aligned_alloc", "posix_memalign" };
 
 static void append(char *text, size_t size, const char *more)
 {
@@ -34,7 +31,7 @@ bool real_alloc_describe_unseen(char *text, size_t size)
 	/* Where it is ours, or libstdc++'s, nothing is missed. */
 	d = dl_symbols_find_from(first, "_Znwm");
 	if (d.library && d.library != own &&
-		!dl_symbols_imports(d.library, doors_of_malloc, ARRAY_SIZE(doors_of_malloc))) {
+		!dl_symbols_imports(d.library, malloc_doors, ARRAY_SIZE(malloc_doors))) {
 		append(text, size, "C++'s operator new: that of ");
 		append(text, size, dl_symbols_base_name(d.library));
 		append(text, size, " does not take its memory from malloc");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/compiler.h"
+#include "base/malloc_doors.h"
 #include "base/path.h"
 #include "cli/doctor.h"
 
@@ -161,13 +162,11 @@ static void check_deep_binding(
 /* One that calls malloc is seen there, as libstdc++'s; an allocator's own is seen itself. */
 static void check_operators(const struct doctor_case *c, struct findings *f, const char *name)
 {
-	static const char *const doors[] = { "malloc", "calloc", "realloc", "memalign",
-		"aligned_alloc", "posix_memalign" };
 	const struct dynamic *d = &c->library->dynamic;
 	bool calls_malloc = false;
 
-	for (size_t i = 0; i < ARRAY_SIZE(doors); i++)
-		calls_malloc |= imports(d, doors[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(malloc_doors); i++)
+		calls_malloc |= imports(d, malloc_doors[i]);
 	if (dynamic_defines(d, "_Znwm") && !has_allocator(c->library) && !calls_malloc)
 		findings_add(f, FINDING_NOTE, name,
 			"exports its own operator new, which takes no memory from malloc: heap "
