@@ -46,7 +46,7 @@ EXPORT void *calloc(size_t count, size_t size)
 
 /* --- free --- */
 
-NOINLINE void forget(void *block)
+NOINLINE void forget_known(void *block)
 {
 	struct spool_live was;
 
@@ -55,8 +55,7 @@ NOINLINE void forget(void *block)
 
 EXPORT void free(void *block)
 {
-	if (alloc_sampler_may_know(block))
-		forget(block);
+	forget(block);
 	real_alloc.free(block);
 }
 
@@ -64,8 +63,7 @@ EXPORT void free(void *block)
 EXPORT void cfree(void *block);
 EXPORT void cfree(void *block)
 {
-	if (alloc_sampler_may_know(block))
-		forget(block);
+	forget(block);
 	real_alloc.cfree(block);
 }
 
@@ -73,16 +71,14 @@ EXPORT void cfree(void *block)
 EXPORT void free_sized(void *block, size_t size);
 EXPORT void free_sized(void *block, size_t size)
 {
-	if (alloc_sampler_may_know(block))
-		forget(block);
+	forget(block);
 	real_alloc.free_sized(block, size);
 }
 
 EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size);
 EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
 {
-	if (alloc_sampler_may_know(block))
-		forget(block);
+	forget(block);
 	real_alloc.free_aligned_sized(block, alignment, size);
 }
 

@@ -15,7 +15,13 @@ static ALWAYS_INLINE void *recorded(void *block, size_t size)
 	return block;
 }
 
-/* BLOCK, which may be a sampled one, is about to be freed. */
-void forget(void *block) HIDDEN;
+void forget_known(void *block) HIDDEN;
+
+/* BLOCK is about to be freed. */
+static ALWAYS_INLINE void forget(void *block)
+{
+	if (alloc_sampler_may_know(block))
+		forget_known(block);
+}
 
 #endif

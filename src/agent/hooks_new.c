@@ -89,8 +89,7 @@ OPERATORS_NEW(NEW)
                                                                                                \
 	static void forgetting##name parameters                                                \
 	{                                                                                      \
-		if (alloc_sampler_may_know(block))                                             \
-			forget(block);                                                         \
+		forget(block);                                                                 \
 		real##name arguments;                                                          \
 	}                                                                                      \
                                                                                                \
