@@ -92,4 +92,19 @@ static inline void assert_reason_has_id(const struct symbol_module *m, const str
 		symbol_module_reason(m));
 }
 
+/* At VADDR of M is PLACE, of plugin_inlined(). */
+static inline struct symbol_frames assert_chain(
+	struct symbol_module *m, uint64_t vaddr, const struct place *place)
+{
+	static const char *const names[] = { "innermost", "middle", "plugin_inlined" };
+	const struct symbol_frames frames = resolve(m, vaddr);
+
+	assert_verdict(m, VERDICT_DWARF);
+	ck_assert(frames.resolved);
+	ck_assert_uint_eq(frames.count, 3);
+	for (size_t i = 0; i < frames.count; i++)
+		assert_frame(&frames.frames[i], names[i], place->lines[i]);
+	return frames;
+}
+
 #endif

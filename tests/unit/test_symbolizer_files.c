@@ -18,17 +18,13 @@ START_TEST(a_debug_file_is_found_by_its_link)
 	struct place place;
 	uint64_t vaddr = fixture_place("plugin.so", "plugin_inlined", &place);
 	struct symbol_module *m;
-	struct symbol_frames frames;
 
 	fixture_run("rm -rf linked; mkdir -p linked \"$(dirname %s)\"", linked_places[_i]);
 	fixture_run("objcopy --only-keep-debug plugin.so \"%s\"", linked_places[_i]);
 	fixture_run("strip -s plugin.so -o linked/plugin.so && "
 		    "objcopy --add-gnu-debuglink=\"%s\" linked/plugin.so", linked_places[_i]);
 	m = module_of("linked/plugin.so");
-	frames = resolve(m, vaddr);
-	assert_verdict(m, VERDICT_DWARF);
-	ck_assert_uint_eq(frames.count, 3);
-	assert_frame(&frames.frames[0], "innermost", place.lines[0]);
+	assert_chain(m, vaddr, &place);
 }
 END_TEST
 
@@ -79,15 +75,11 @@ START_TEST(a_debug_file_is_found_by_build_id)
 	struct place place;
 	uint64_t vaddr = fixture_place("plugin.so", "plugin_inlined", &place);
 	struct symbol_module *m;
-	struct symbol_frames frames;
 
 	fixture_run("strip -s plugin.so -o stripped.so");
 	install_debug_file("plugin.so");
 	m = module_of("stripped.so");
-	frames = resolve(m, vaddr);
-	assert_verdict(m, VERDICT_DWARF);
-	ck_assert_uint_eq(frames.count, 3);
-	assert_frame(&frames.frames[2], "plugin_inlined", place.lines[2]);
+	assert_chain(m, vaddr, &place);
 }
 END_TEST
 
@@ -133,14 +125,10 @@ START_TEST(a_replaced_or_deleted_files_debug_file_is_still_used)
 	struct place place;
 	uint64_t vaddr = fixture_place("plugin.so", "plugin_inlined", &place);
 	struct symbol_module *m;
-	struct symbol_frames frames;
 
 	install_debug_file("plugin.so");
 	m = symbolizer_module(symbolizer, fixture_path(paths[_i]), &ran);
-	frames = resolve(m, vaddr);
-	assert_verdict(m, VERDICT_DWARF);
-	ck_assert_uint_eq(frames.count, 3);
-	assert_frame(&frames.frames[1], "middle", place.lines[1]);
+	assert_chain(m, vaddr, &place);
 }
 END_TEST
 
